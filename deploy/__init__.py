@@ -1,0 +1,1 @@
+"""Everything around: the command line, the pipeline, the store, and reports."""

@@ -1,0 +1,1 @@
+"""Networks: building blocks, families, and what each layer costs on paper."""
