@@ -111,9 +111,7 @@ def _decode_dataclass(kind: Any, plain: Any, where: str) -> Any:
         if field.name in plain:
             path = f"{where}.{field.name}"
             values[field.name] = _decode(hints[field.name], plain[field.name], path)
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{where}: the field '{field.name}' is missing")
     return kind(**values)
 

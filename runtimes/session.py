@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundspeed.artifact import TensorSpec
-from groundspeed.measurement import Options, OpProfile
+from groundspeed.measurement import OpProfile, Options
 
 Array = NDArray[np.generic]
 
