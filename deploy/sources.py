@@ -1,0 +1,246 @@
+"""What the user names, as a network that can be exported.
+
+shufflenet_v2_x1_0               a network of the zoo
+shufflenet_v2_x1_0:down=paper    the same, with options of its function
+path/to/file.py:build            what a callable in a file returns
+package.module:build:width=0.5   the same from an importable module, with arguments
+network.onnx                     an ONNX file
+network.pt2                      a program saved by torch.export.save
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from groundspeed.errors import GroundspeedError, SourceError
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_SHAPE = (1, 3, 224, 224)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network and the inputs that it is exported, checked and measured with.
+
+    Attributes:
+        name: short name for tables and folders.
+        spec: what the user typed.
+        module: the network, or its ``torch.export`` program.
+        inputs: example inputs, in order.
+    """
+
+    name: str
+    spec: str
+    module: torch.nn.Module | torch.export.ExportedProgram
+    inputs: tuple[torch.Tensor, ...]
+
+
+def load(
+    spec: str,
+    *,
+    input_shapes: Sequence[tuple[int, ...]] = (),
+    weights: Path | None = None,
+    seed: int = 0,
+) -> Network:
+    """Return the network that ``spec`` names (the forms are listed above).
+
+    Args:
+        spec: what to load.
+        input_shapes: shape of each input, batch included; by default the network's own.
+        weights: ``.pt`` or ``.safetensors`` state dict to load into it.
+        seed: seed of the weights of networks that are made here, and of the example inputs.
+
+    Raises:
+        SourceError: nothing of that name, or it is damaged, or it is no network.
+        InputError: an input shape does not fit.
+    """
+    target, arguments = _split(spec)
+    suffix = Path(target).suffix
+    if suffix in (".onnx", ".pt2"):
+        if weights is not None or arguments:
+            raise SourceError(
+                f"{target} brings its own weights and takes no arguments; leave out "
+                "--weights and everything after the file's name"
+            )
+        load_file = _load_onnx if suffix == ".onnx" else _load_program
+        network = load_file(spec, Path(target))
+        return _with_shapes(network, input_shapes, seed)
+    if ":" in target:
+        return _from_callable(spec, target, arguments, input_shapes, weights, seed)
+    return _from_zoo(spec, target, arguments, input_shapes, weights, seed)
+
+
+def _split(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return ``spec`` without its arguments, and the arguments."""
+    head, _, tail = spec.rpartition(":")
+    if not head or "=" not in tail:
+        return spec, {}
+    arguments = {}
+    for item in tail.split(","):
+        key, equals, text = item.partition("=")
+        if not equals or not key.isidentifier():
+            raise SourceError(
+                f"'{item}' in '{spec}' is no argument; write them as name=value, "
+                "separated by commas"
+            )
+        try:
+            arguments[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            arguments[key] = text
+    return head, arguments
+
+
+def _from_zoo(
+    spec: str,
+    name: str,
+    arguments: dict[str, Any],
+    shapes: Sequence[tuple[int, ...]],
+    weights: Path | None,
+    seed: int,
+) -> Network:
+    from groundspeed.models import zoo
+
+    if Path(name).exists() or "/" in name or "." in name:
+        raise SourceError(
+            f"'{name}' is neither a network of the zoo nor a file that holds one (.onnx, .pt2, or "
+            "file.py:callable); 'groundspeed models' lists the zoo"
+        )
+    module = zoo.create(name, seed=seed, **arguments)
+    inputs = _random_inputs(shapes or [zoo.info(name).input_shape], seed)
+    _load_weights(module, weights)
+    label = "_".join([name, *(f"{key}_{value}" for key, value in arguments.items())])
+    return Network(name=label, spec=spec, module=module, inputs=inputs)
+
+
+def _from_callable(
+    spec: str,
+    target: str,
+    arguments: dict[str, Any],
+    shapes: Sequence[tuple[int, ...]],
+    weights: Path | None,
+    seed: int,
+) -> Network:
+    import torch
+
+    place, _, attribute = target.rpartition(":")
+    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
+    build = getattr(module, attribute, None)
+    if not callable(build):
+        raise SourceError(
+            f"{place} has no callable '{attribute}'; name a function or class that returns a "
+            "torch.nn.Module"
+        )
+    # The user's constructor draws from the global generator; the caller's state is given back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = _call_user(lambda: build(**arguments), spec)
+    inputs: tuple[torch.Tensor, ...] | None = None
+    if isinstance(made, tuple) and len(made) == 2:
+        made, given = made
+        inputs = tuple(given) if isinstance(given, tuple | list) else (given,)
+    if not isinstance(made, torch.nn.Module):
+        raise SourceError(
+            f"{spec} returned {type(made).__name__}; it should return a torch.nn.Module, or one "
+            "and its example inputs"
+        )
+    if inputs is None or shapes:
+        inputs = _random_inputs(shapes or [DEFAULT_SHAPE], seed)
+    _load_weights(made, weights)
+    return Network(name=attribute, spec=spec, module=made.eval(), inputs=inputs)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    specification = importlib.util.spec_from_file_location(f"_user_{path.stem}", path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    # Dataclasses and pickles in the user's file look their module up by name.
+    sys.modules[module.__name__] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    loader = specification.loader
+    _call_user(lambda: loader.exec_module(module), str(path))
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise SourceError(
+            f"there is no module '{name}' to import here; for a file write path/to/file.py:callable"
+        )
+    module = _call_user(lambda: importlib.import_module(name), name)
+    assert isinstance(module, ModuleType)
+    return module
+
+
+def _call_user(call: Callable[[], Any], what: str) -> Any:
+    """Run the user's code; its failure becomes one sentence with their file and line."""
+    try:
+        return call()
+    except GroundspeedError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename != __file__] or list(frames)
+        place = f"{own[-1].filename}:{own[-1].lineno}"
+        raise SourceError(f"{what} failed at {place}: {type(error).__name__}: {error}") from error
+
+
+def _load_onnx(spec: str, path: Path) -> Network:
+    from groundspeed.export.from_onnx import load_onnx
+
+    module, inputs = load_onnx(path)
+    return Network(name=path.stem, spec=spec, module=module, inputs=inputs)
+
+
+def _load_program(spec: str, path: Path) -> Network:
+    from groundspeed.export.trace import load_program
+
+    program = load_program(path)
+    positional, keywords = program.example_inputs or ((), {})
+    if keywords or not positional:
+        raise SourceError(
+            f"{path} was saved without positional example inputs; export it again with "
+            "torch.export.export(network, (input, ...))"
+        )
+    return Network(name=path.stem, spec=spec, module=program, inputs=tuple(positional))
+
+
+def _with_shapes(network: Network, shapes: Sequence[tuple[int, ...]], seed: int) -> Network:
+    if not shapes or [tuple(i.shape) for i in network.inputs] == [tuple(s) for s in shapes]:
+        return network
+    own = ", ".join("x".join(map(str, i.shape)) for i in network.inputs)
+    raise SourceError(
+        f"{network.spec} was saved for inputs of {own}; a file's input shape cannot be changed"
+    )
+
+
+def _random_inputs(shapes: Sequence[tuple[int, ...]], seed: int) -> tuple[torch.Tensor, ...]:
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(shape, generator=generator) for shape in shapes)
+
+
+def _load_weights(module: torch.nn.Module, weights: Path | None) -> None:
+    if weights is not None:
+        from groundspeed.models.weights import load_weights
+
+        load_weights(module, weights)
