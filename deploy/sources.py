@@ -164,7 +164,8 @@ def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
     specification = importlib.util.spec_from_file_location(f"_user_{path.stem}", path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     # Dataclasses and pickles in the user's file look their module up by name.
     sys.modules[module.__name__] = module
