@@ -1,0 +1,111 @@
+"""The command group, and the one place that turns an error into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from groundspeed import __version__
+from groundspeed.errors import GroundspeedError
+
+# name -> module and one-line help: `groundspeed --help` lists them without importing any.
+COMMANDS = {
+    "bench": "Measure the latency of exported files.",
+    "completion": "Print the shell's completion script.",
+    "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
+    "history": "List what was measured before.",
+    "inspect": "Show what a network's layers cost on paper.",
+    "models": "List the networks that come with Groundspeed.",
+    "profile": "Measure where an exported file's time goes, op by op.",
+    "report": "Write the HTML report of a stored run.",
+    "run": "Export, measure, profile and report, all in one.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"groundspeed.deploy.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, so that asking for help imports nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="groundspeed")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def group(context: click.Context, debug: bool) -> None:
+    """Say how fast a network really is on its device, and which ops cost the time.
+
+    \b
+    The main job, on a network of the zoo or your own:
+      groundspeed run shufflenet_v2_x1_0
+      groundspeed run path/to/net.py:build --runtimes onnxruntime,ncnn
+    """  # noqa: D301 - click's mark for "do not wrap"
+    context.obj = {"debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 a check failed, 2 bad use, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        # The option is read here too: an error may come before click has parsed anything.
+        sys.exit(_run(given, debug="--debug" in given))
+    except BrokenPipeError:
+        # The reader (head, less) went away; nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        result = group.main(arguments, prog_name="groundspeed", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _say("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except GroundspeedError as error:
+        if debug:
+            raise
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except OSError as error:
+        if debug or isinstance(error, BrokenPipeError):
+            raise
+        return _say(_os_error(error), 1)
+    return result if isinstance(result, int) else 0
+
+
+def _os_error(error: OSError) -> str:
+    place = f": {error.filename}" if error.filename else ""
+    advice = {
+        errno.ENOSPC: "free some, or name another folder",
+        errno.EACCES: "check its permissions, or name another folder",
+    }.get(error.errno or 0, "run again with --debug to see where")
+    return f"{error.strerror or error}{place}; {advice}"
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"groundspeed: {message}", err=True)
+    return code

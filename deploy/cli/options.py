@@ -1,0 +1,111 @@
+"""Options and arguments that several commands share, and how they are parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Names(click.ParamType):
+    """Names separated by commas: ``onnx,ncnn``."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """Return the names, without empty ones."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(part.strip() for part in str(value).split(",") if part.strip())
+        if not names:
+            self.fail("at least one name is needed", param, ctx)
+        return names
+
+
+class Numbers(click.ParamType):
+    """Whole numbers of at least ``minimum``, separated by commas; a range ``0-3`` is allowed."""
+
+    name = "numbers"
+
+    def __init__(self, minimum: int = 0) -> None:
+        self.minimum = minimum
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the numbers in the order given."""
+        if isinstance(value, tuple):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            first, _, last = part.strip().partition("-")
+            try:
+                numbers.extend(range(int(first), int(last or first) + 1))
+            except ValueError:
+                self.fail(f"'{part}' is no whole number or range", param, ctx)
+        if not numbers or min(numbers) < self.minimum:
+            self.fail(f"'{value}': numbers of at least {self.minimum} are needed", param, ctx)
+        return tuple(numbers)
+
+
+class Shape(click.ParamType):
+    """A tensor shape: ``1,3,224,224`` or ``1x3x224x224``."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the dimensions."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            shape = tuple(int(part) for part in str(value).replace("x", ",").split(","))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            self.fail(f"'{value}' is no shape; write it like 1,3,224,224", param, ctx)
+        return shape
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+store_option = click.option(
+    "--store",
+    "store_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="GROUNDSPEED_STORE",
+    default=Path("groundspeed-results"),
+    show_default=True,
+    help="Folder of the results.",
+)
+
+
+def network_options(function: F) -> F:
+    """Add how a network is loaded: its input shapes and its weights."""
+    function = click.option(
+        "--weights",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="State dict to load (.pt or .safetensors).",
+    )(function)
+    return click.option(
+        "--input-shape",
+        "input_shapes",
+        type=Shape(),
+        multiple=True,
+        help="Shape of an input, batch included; once for each input.",
+    )(function)
+
+
+def launch_options(function: F) -> F:
+    """Add how an artifact is run: threads and CPUs."""
+    function = click.option(
+        "--cpus", type=Numbers(), default=(), help="Logical CPUs to stay on, such as 0-3."
+    )(function)
+    return click.option(
+        "--threads",
+        type=Numbers(minimum=1),
+        default=(1,),
+        show_default="1",
+        help="Thread counts, such as 1,2.",
+    )(function)
