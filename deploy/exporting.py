@@ -1,0 +1,140 @@
+"""From a loaded network to artifacts: the zoo's cost model and the writers brought together."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundspeed.artifact import Artifact, Source
+from groundspeed.deploy.sources import Network
+from groundspeed.errors import ExportError
+from groundspeed.ops import Op
+
+if TYPE_CHECKING:
+    import torch
+
+    from groundspeed.export.prepare import Prepared
+
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFailure:
+    """A file that could not be made, and why."""
+
+    network: str
+    format: str
+    precision: str
+    reason: str
+
+
+class Exporter:
+    """Writes one network in any format; it is traced, folded and counted once.
+
+    Args:
+        network: what to export.
+        folder: artifacts go to ``<folder>/<network>-<format>-<precision>``.
+        layout: "NCHW" or "NHWC" for the image inputs of formats that leave the choice; None
+            leaves it to the format.
+        timeout_s: longest time that one converter may take.
+        on_progress: called with a short sentence at each step.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        folder: Path,
+        *,
+        layout: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.network = network
+        self._folder = folder
+        self._layout = layout
+        self._timeout_s = timeout_s
+        self._on_progress = on_progress
+
+    @functools.cached_property
+    def prepared(self) -> Prepared:
+        """The network folded and rewritten, with the untouched one as the reference."""
+        from groundspeed.export.prepare import prepare
+
+        return prepare(self.network.module, self.network.inputs)
+
+    @functools.cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The canonical ops of the network, with their cost on paper."""
+        from groundspeed.models import cost
+
+        return cost.analyze(self.prepared.program)
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """Which network this is, to the last weight."""
+        return Source(
+            name=self.network.name,
+            spec=self.network.spec,
+            digest=digest(self.prepared.program),
+        )
+
+    def export(self, format: str, precision: str) -> Artifact:
+        """Write the network in one format and precision, and prove it equal.
+
+        Raises:
+            ExportError: it cannot be written, or what was written computes something else.
+        """
+        from groundspeed.export.write import write
+
+        folder = self._folder / f"{file_name(self.network.name)}-{format}-{precision}"
+        return write(
+            self.prepared,
+            format=format,
+            precision=precision,
+            folder=folder,
+            ops=self.ops,
+            source=self.source,
+            layout=self._layout,
+            timeout_s=self._timeout_s,
+            on_progress=self._on_progress,
+        )
+
+
+def export_all(
+    exporter: Exporter, formats: Iterable[str], precisions: Iterable[str]
+) -> Iterator[Artifact | ExportFailure]:
+    """Yield one artifact, or the reason why there is none, for each format and precision."""
+    precisions = tuple(precisions)
+    for format in formats:
+        for precision in precisions:
+            try:
+                yield exporter.export(format, precision)
+            except ExportError as error:
+                yield ExportFailure(
+                    network=exporter.network.name,
+                    format=format,
+                    precision=precision,
+                    reason=str(error),
+                )
+
+
+def digest(program: torch.export.ExportedProgram) -> str:
+    """Return the sha256 over a program's graph and over the bytes of all its weights."""
+    import torch
+
+    hasher = hashlib.sha256(str(program.graph).encode())
+    for name, tensor in sorted(program.state_dict.items()):
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        hasher.update(flat.view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def file_name(text: str) -> str:
+    """Return ``text`` with everything replaced that a shell or a file system may stumble over."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("._") or "network"
