@@ -1,0 +1,54 @@
+"""The words that engines use for their ops, put into ours."""
+
+from __future__ import annotations
+
+import re
+
+from groundspeed.ops import OpKind
+
+# The first pattern found in the word (lower case, without blanks and underscores) decides. One
+# table serves all engines: they spell the same few words in different ways.
+_WORDS: tuple[tuple[str, OpKind], ...] = (
+    (r"quant|qdq", OpKind.QUANTIZE),
+    (r"deconv|convtranspose|transposeconv|transposedconv", OpKind.TRANSPOSED),
+    (
+        r"transpose|permute|shuffle|reorder|packing|memcpy|copy|clone|cast|convert\(",
+        OpKind.DATA_MOVEMENT,
+    ),
+    (
+        r"concat|split|slice|crop|gather|scatter|select|tile|expand|constantpad|^pad|^split",
+        OpKind.DATA_MOVEMENT,
+    ),
+    (r"reshape|squeeze|flatten|identity|noop|depthtospace|spacetodepth", OpKind.DATA_MOVEMENT),
+    (r"dwconv|depthwise", OpKind.DEPTHWISE),
+    (r"convolution1x1|conv1x1|pointwise", OpKind.POINTWISE),
+    (r"conv", OpKind.CONVOLUTION),
+    (r"fullyconnected|innerproduct|gemm|matmul|linear", OpKind.LINEAR),
+    (r"pool", OpKind.POOLING),
+    (r"batchnorm|layernorm|groupnorm|instancenorm|lrn|normalize", OpKind.NORMALIZATION),
+    (r"reduce|^mean|^sum|argmax|argmin", OpKind.REDUCTION),
+    (r"relu|clip|clamp|sigmoid|swish|silu|gelu|elu|tanh|softmax|mish|logistic", OpKind.ACTIVATION),
+    (r"add|sub|mul|div|binaryop|eltwise|unaryop|maximum|minimum|pow|sqrt|exp", OpKind.ELEMENTWISE),
+)
+
+# What multiplies a weight by an activation: the kinds that have MACs.
+WITH_MACS = frozenset(
+    {
+        OpKind.CONVOLUTION,
+        OpKind.POINTWISE,
+        OpKind.DEPTHWISE,
+        OpKind.GROUP,
+        OpKind.TRANSPOSED,
+        OpKind.LINEAR,
+    }
+)
+
+
+def kind_of(word: str) -> OpKind:
+    """Return the kind of an engine's op by its word alone; ``OTHER`` when the word tells nothing.
+
+    Words do not tell a 1x1 convolution from a 3x3 one, nor a group convolution: where an op can be
+    tied to the network, the network's own op decides, and not this.
+    """
+    plain = re.sub(r"[\s_]+", "", word).lower()
+    return next((kind for pattern, kind in _WORDS if re.search(pattern, plain)), OpKind.OTHER)
