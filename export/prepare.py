@@ -1,0 +1,95 @@
+"""From a network to the canonical graph that every writer starts from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.fx import GraphModule
+
+import groundspeed
+from groundspeed.artifact import Step
+from groundspeed.errors import InputError
+from groundspeed.export.fold import Folded, fold_batchnorm
+from groundspeed.export.graph import editable, remove_unused
+from groundspeed.export.trace import trace
+
+BY = f"groundspeed {groundspeed.__version__}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network that is ready to be written in any format.
+
+    Attributes:
+        program: the canonical graph: traced, folded, rewritten. Every node carries the module path
+            (``nn_module_stack``) and source line (``stack_trace``) of the user's network.
+        reference: the untouched network, what every file is compared with.
+        inputs: example inputs, in order.
+        steps: what was done, and what was left undone and why.
+    """
+
+    program: ExportedProgram
+    reference: nn.Module
+    inputs: tuple[torch.Tensor, ...]
+    steps: tuple[Step, ...]
+
+
+def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]) -> Prepared:
+    """Trace, fold and rewrite a network; its own weights stay as they are.
+
+    Args:
+        network: a module (it is put in eval mode), or a program that is traced already.
+        inputs: example inputs, in order.
+
+    Raises:
+        InputError: the network does not run on these inputs.
+        ExportError: it cannot be traced.
+    """
+    inputs = tuple(inputs)
+    if isinstance(network, ExportedProgram):
+        traced, reference = network, _runnable(network, inputs)
+    else:
+        traced, reference = trace(network, inputs), network
+    graph_module = editable(traced)
+    steps = [
+        Step(name="trace", by=f"torch {torch.__version__}"),
+        _fold_step(fold_batchnorm(graph_module)),
+    ]
+    remove_unused(graph_module)
+    return Prepared(retrace(graph_module, inputs), reference, inputs, tuple(steps))
+
+
+def retrace(graph_module: GraphModule, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
+    """Return an edited graph as a valid program; module paths and source lines are kept."""
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch.export warns about its own internals.
+        warnings.simplefilter("ignore")
+        return torch.export.export(graph_module, tuple(inputs))
+
+
+def _runnable(program: ExportedProgram, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
+    module = program.module()
+    try:
+        with torch.no_grad():
+            module(*inputs)
+    except Exception as error:
+        shapes = ", ".join("x".join(map(str, input.shape)) for input in inputs)
+        raise InputError(
+            f"the program does not run on inputs of {shapes} ({error}); give the shapes that it "
+            "was exported with"
+        ) from error
+    return module
+
+
+def _fold_step(folded: Folded) -> Step:
+    noun = "normalization" if folded.count == 1 else "normalizations"
+    notes = (
+        [f"{folded.count} batch {noun} folded into the weights beside it"] if folded.count else []
+    )
+    notes += [f"not folded: {kept.module} {kept.reason}" for kept in folded.kept]
+    return Step(name="fold_batchnorm", by=BY, notes=tuple(notes))
