@@ -174,7 +174,7 @@ def _absorbed(linearity: Linearity, affine: Affine) -> Linearity:
 def _consumer(source: Node, user: Node) -> Node:
     """Follow ``user`` through ops that commute with an affine map, to the op that has weights."""
     node = user
-    flat = len(shape(node.all_input_nodes[0])) == 2
+    flat = len(shape(source)) == 2
     while not (_is_weighted(node) and node.args[0] is source):
         if _is_weighted(node) or not _commutes(node) or len(node.users) != 1:
             raise _NotExact(f"comes before {node.name}, which cannot take its scale and shift in")
@@ -182,8 +182,6 @@ def _consumer(source: Node, user: Node) -> Node:
         source, node = node, next(iter(node.users))
     if node.target in LINEAR and not flat:
         raise _NotExact("normalizes another axis than the linear layer's features")
-    if node.target in CONVOLUTIONS | TRANSPOSED and flat:
-        raise _NotExact(f"comes before {node.name} in another shape")
     return node
 
 
@@ -216,6 +214,8 @@ def _linearity(graph_module: GraphModule, node: Node) -> Linearity:
     for source in (weights, bias):
         if source is not None and source.op != "get_attr":
             raise _NotExact(f"meets {module_path(node) or node.name}, whose weight is computed")
+    if node.target not in LINEAR and len(shape(node)) != len(shape(weights)):
+        raise _NotExact(f"meets {module_path(node) or node.name}, which has no batch dimension")
     return Linearity(
         weight(graph_module, weights),
         None if bias is None else weight(graph_module, bias),

@@ -15,7 +15,8 @@ import groundspeed
 from groundspeed.artifact import Step
 from groundspeed.errors import InputError
 from groundspeed.export.fold import Folded, fold_batchnorm
-from groundspeed.export.graph import editable, remove_unused
+from groundspeed.export.graph import editable
+from groundspeed.export.rewrites.catalog import rewrite_canonical
 from groundspeed.export.trace import trace
 
 BY = f"groundspeed {groundspeed.__version__}"
@@ -59,8 +60,8 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
     steps = [
         Step(name="trace", by=f"torch {torch.__version__}"),
         _fold_step(fold_batchnorm(graph_module)),
+        *rewrite_canonical(graph_module),
     ]
-    remove_unused(graph_module)
     return Prepared(retrace(graph_module, inputs), reference, inputs, tuple(steps))
 
 
