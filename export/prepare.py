@@ -59,8 +59,8 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
     graph_module = editable(traced)
     steps = [
         Step(name="trace", by=f"torch {torch.__version__}"),
-        _fold_step(fold_batchnorm(graph_module)),
         *rewrite_canonical(graph_module),
+        _fold_step(fold_batchnorm(graph_module)),
     ]
     return Prepared(retrace(graph_module, inputs), reference, inputs, tuple(steps))
 

@@ -15,7 +15,13 @@ from torch.fx import GraphModule
 import groundspeed
 from groundspeed.artifact import Step
 from groundspeed.export.graph import editable
-from groundspeed.export.rewrites import channel_shuffle, identities, pool_padding, spatial_mean
+from groundspeed.export.rewrites import (
+    channel_shuffle,
+    functional,
+    identities,
+    pool_padding,
+    spatial_mean,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,11 @@ class Rewrite:
 
 
 REWRITES = (
+    Rewrite(
+        name="functional",
+        apply=functional.apply,
+        summary="in-place ops replaced by ops that return a new tensor",
+    ),
     Rewrite(
         name="identities",
         apply=identities.apply,
