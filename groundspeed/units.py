@@ -4,25 +4,31 @@ from __future__ import annotations
 
 
 def milliseconds(ns: float) -> str:
-    """Return a duration in nanoseconds as milliseconds with three significant digits."""
-    ms = ns / 1e6
-    digits = 0 if ms >= 100 else 1 if ms >= 10 else 2 if ms >= 1 else 3
-    return f"{ms:.{digits}f} ms"
+    """Return a duration in nanoseconds as milliseconds with three digits: "5.12 ms"."""
+    return f"{_three_digits(ns / 1e6)} ms"
 
 
 def bytes_text(count: float) -> str:
-    """Return a size with a decimal prefix: 9216000 -> "9.2 MB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError("unreachable")
+    """Return a size with a decimal prefix and three digits: 9216000 -> "9.22 MB"."""
+    return _prefixed(count, ("B", "kB", "MB", "GB", "TB"))
 
 
 def count_text(count: float) -> str:
-    """Return a count with a prefix: 146_000_000 -> "146.0 M"."""
-    for unit in ("", " k", " M", " G"):
-        if abs(count) < 1000 or unit == " G":
-            return f"{count:.0f}" if unit == "" else f"{count:.1f}{unit}"
+    """Return a count with a prefix and three digits: 144_907_992 -> "145 M"."""
+    return _prefixed(count, ("", "k", "M", "G", "T")).rstrip()
+
+
+def _prefixed(count: float, units: tuple[str, ...]) -> str:
+    if abs(count) < 1000:
+        return f"{count:.0f} {units[0]}"
+    for unit in units[1:]:
         count /= 1000
-    raise AssertionError("unreachable")
+        # 999_950 is "1.00 M", not "1000 k".
+        if abs(count) < 999.5 or unit == units[-1]:
+            return f"{_three_digits(count)} {unit}"
+    raise AssertionError("the last unit takes every count")
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    return f"{value:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3}f}"
