@@ -1,0 +1,1 @@
+"""Where results and measured files are kept."""

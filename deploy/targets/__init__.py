@@ -1,0 +1,1 @@
+"""Where the agent runs: one file for each way of reaching a machine."""

@@ -1,0 +1,153 @@
+"""What a run is going to do: its cells, and how each is measured.
+
+A cell is a network in a runtime, at a precision, with a number of threads. The plan is complete
+before anything is exported or measured, so that its digest tells whether an unfinished run in the
+store is this one.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import itertools
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from groundspeed import __version__
+from groundspeed.artifact import Artifact, Source
+from groundspeed.documents import dump
+from groundspeed.measurement import Job, Options
+
+
+class Stop(enum.StrEnum):
+    """Why a run makes no more launches."""
+
+    PRECISE = "every interval is as narrow as asked for"
+    ROUNDS = "all rounds are spent"
+    SECONDS = "the time is spent"
+    NOTHING = "no cell can be measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How every cell is measured.
+
+    Attributes:
+        half_width: launches go on until each cell's 95% interval reaches no further than this
+            share above its estimate; 0 never stops them early.
+        min_rounds: launches of each cell to make at least.
+        max_rounds: launches of each cell to make at most.
+        max_seconds: no round begins after launches took this long together; None sets no limit.
+        min_samples, max_samples, min_seconds, max_warmup_seconds: of each launch, as in ``Job``.
+        profile_runs: runs of the one profile launch of each cell; 0 makes none.
+        cpus: logical CPUs to stay on; empty leaves it to the system.
+        seed: of the order of launches, and of the random inputs.
+    """
+
+    half_width: float = 0.03
+    min_rounds: int = 5
+    max_rounds: int = 20
+    max_seconds: float | None = 600.0
+    min_samples: int = 20
+    max_samples: int = 1000
+    min_seconds: float = 1.0
+    max_warmup_seconds: float = 5.0
+    profile_runs: int = 30
+    cpus: tuple[int, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One thing to measure.
+
+    Attributes:
+        network: which network, to the last weight.
+        runtime, precision, threads: how it runs.
+        artifact_id: the artifact to measure, "" when the run exports it.
+    """
+
+    network: Source
+    runtime: str
+    precision: str
+    threads: int
+    artifact_id: str = ""
+
+    def __str__(self) -> str:
+        """Return "squeezenet1_1 in ncnn, fp32, 2 threads"."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.network.name} in {self.runtime}, {self.precision}, {threads}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides what a run does.
+
+    Attributes:
+        cells: what to measure.
+        settings: how.
+        target: name of the target.
+        machine_id: digest of what the target says about itself.
+        version: version of Groundspeed that made the plan.
+    """
+
+    cells: tuple[Cell, ...]
+    settings: Settings
+    target: str
+    machine_id: str
+    version: str = __version__
+
+    @property
+    def digest(self) -> str:
+        """Identity: sha256 over all of it."""
+        return hashlib.sha256(dump(self).encode()).hexdigest()
+
+    def order(self, round: int) -> list[int]:
+        """Return the ordinals of the cells in the order of a round.
+
+        Each round is shuffled anew, so that no cell always follows the same other one; the order
+        rests on the seed and the round alone, so that a resumed run goes on in the same.
+        """
+        ordinals = list(range(len(self.cells)))
+        random.Random(f"{self.settings.seed}/{round}").shuffle(ordinals)
+        return ordinals
+
+
+def product(
+    networks: Iterable[Source],
+    runtimes: Iterable[str],
+    precisions: Iterable[str],
+    threads: Iterable[int],
+) -> tuple[Cell, ...]:
+    """Return a cell for each combination, the first named varying slowest; each once."""
+    combinations = itertools.product(networks, runtimes, precisions, threads)
+    return tuple(
+        dict.fromkeys(
+            Cell(network=network, runtime=runtime, precision=precision, threads=count)
+            for network, runtime, precision, count in combinations
+        )
+    )
+
+
+def job(action: str, cell: Cell, artifact: Artifact, settings: Settings) -> Job:
+    """Return the request for one launch of a cell.
+
+    Args:
+        action: "measure" or "profile".
+        cell: what to launch.
+        artifact: the files of the cell.
+        settings: how to measure.
+    """
+    return Job(
+        action=action,
+        runtime=cell.runtime,
+        files=artifact.paths,
+        options=Options(threads=cell.threads, cpus=settings.cpus, precision=cell.precision),
+        min_samples=settings.min_samples,
+        max_samples=settings.max_samples,
+        min_seconds=settings.min_seconds,
+        max_warmup_seconds=settings.max_warmup_seconds,
+        profile_runs=settings.profile_runs,
+        seed=settings.seed,
+    )

@@ -1,0 +1,299 @@
+"""A folder that keeps every result and every measured file.
+
+``results.sqlite`` holds the rows, ``artifacts/<id>/`` the files by the digest of their content, so
+that a later run can measure the old file itself again and not only remember its number. Every row
+is committed as soon as it exists: what was measured survives whatever comes after.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from groundspeed.artifact import MANIFEST, Artifact
+from groundspeed.deploy.plan import Plan, Stop
+from groundspeed.deploy.store import database, rows, schema
+from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
+from groundspeed.documents import dump, write_atomically
+from groundspeed.errors import ArtifactError, StoreError, UsageError
+from groundspeed.measurement import Machine
+
+
+class Store:
+    """An open store; close it, or use it as a context manager.
+
+    Args:
+        folder: where it lies; it is made when there is none.
+
+    Raises:
+        StoreError: it cannot be written, is none of ours, or a newer Groundspeed made it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / database.FILE
+        self._engine = database.connect(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    # ---- runs ---------------------------------------------------------------------------------
+
+    def add_run(self, plan: Plan, command: str = "") -> StoredRun:
+        """Store a run that begins now, with all cells of its plan."""
+        table = schema.run
+        with self._writing() as connection:
+            run_id = _key(
+                connection.execute(
+                    table.insert().values(
+                        plan_digest=plan.digest, plan=dump(plan), command=command, started_at=now()
+                    )
+                )
+            )
+            if plan.cells:
+                connection.execute(
+                    schema.cell.insert(),
+                    [
+                        {
+                            "run_id": run_id,
+                            "ordinal": ordinal,
+                            "network": cell.network.name,
+                            "runtime": cell.runtime,
+                            "precision": cell.precision,
+                            "threads": cell.threads,
+                        }
+                        for ordinal, cell in enumerate(plan.cells)
+                    ],
+                )
+        return self.run(run_id)
+
+    def finish_run(self, run_id: int, stopped: Stop) -> None:
+        """Say that a run is complete, and why it made no more launches."""
+        with self._writing() as connection:
+            connection.execute(
+                schema.run.update()
+                .where(schema.run.c.id == run_id)
+                .values(finished_at=now(), stopped=stopped.value)
+            )
+
+    def run(self, run_id: int | None = None) -> StoredRun:
+        """Return a run, by default the newest.
+
+        Raises:
+            UsageError: the store has no such run.
+        """
+        query = schema.run.select().order_by(schema.run.c.id.desc()).limit(1)
+        found = self._read(query if run_id is None else query.where(schema.run.c.id == run_id))
+        if not found:
+            which = "no run yet" if run_id is None else f"no run {run_id}"
+            raise UsageError(
+                f"the store {self.folder} has {which}; 'groundspeed history' lists what it has"
+            )
+        return rows.to_run(found[0])
+
+    def runs(self) -> list[StoredRun]:
+        """Return all runs, the oldest first."""
+        return [rows.to_run(row) for row in self._read(schema.run.select().order_by("id"))]
+
+    def unfinished(self, plan: Plan) -> list[StoredRun]:
+        """Return the runs of this plan that are not complete, the newest first."""
+        table = schema.run
+        query = (
+            table.select()
+            .where(table.c.plan_digest == plan.digest, table.c.finished_at.is_(None))
+            .order_by(table.c.id.desc())
+        )
+        return [rows.to_run(row) for row in self._read(query)]
+
+    @contextmanager
+    def claim(self, run_id: int) -> Iterator[bool]:
+        """Hold a run, so that no two processes work at it; yield False if another one does.
+
+        The system gives the lock back when a process dies, however it dies.
+        """
+        folder = self.folder / "running"
+        with database.sentences(self._file):
+            folder.mkdir(exist_ok=True)
+            file = (folder / str(run_id)).open("a")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    # ---- cells and launches -------------------------------------------------------------------
+
+    def cells(self, run: StoredRun) -> list[StoredCell]:
+        """Return the cells of a run in the order of its plan."""
+        table = schema.cell
+        query = table.select().where(table.c.run_id == run.id).order_by(table.c.ordinal)
+        return [
+            StoredCell(
+                id=row.id,
+                ordinal=row.ordinal,
+                cell=run.plan.cells[row.ordinal],
+                artifact_id=row.artifact_id,
+                export_error=row.export_error,
+            )
+            for row in self._read(query)
+        ]
+
+    def set_artifact(self, cell_ids: list[int], artifact_id: str) -> None:
+        """Say what file some cells measure; it is kept already."""
+        self._set_cells(cell_ids, artifact_id=artifact_id)
+
+    def set_export_error(self, cell_ids: list[int], reason: str) -> None:
+        """Say why some cells have no file."""
+        self._set_cells(cell_ids, export_error=reason)
+
+    def add_launch(self, cell: StoredCell, artifact: Artifact, launch: StoredLaunch) -> None:
+        """Store one launch of a cell, be it a result or a failure.
+
+        Raises:
+            StoreError: the disk is full, or the launch is stored already.
+        """
+        values = rows.launch_values(launch, artifact.manifest)
+        with self._writing() as connection:
+            if launch.launch is not None:
+                values["machine_id"] = _add_machine(connection, launch.launch.machine)
+            connection.execute(schema.launch.insert().values(cell_id=cell.id, **values))
+
+    def launches(self, cell: StoredCell) -> list[StoredLaunch]:
+        """Return the launches of a cell in the order they were made.
+
+        Raises:
+            StoreError: a row cannot be read back.
+        """
+        table = schema.launch
+        query = table.select().where(table.c.cell_id == cell.id).order_by(table.c.id)
+        try:
+            return [rows.to_launch(row) for row in self._read(query)]
+        except ValueError as error:
+            raise StoreError(
+                f"a launch of {cell.cell} in {self._file} is damaged: {error}; "
+                "measure it again with --fresh"
+            ) from error
+
+    # ---- artifacts ----------------------------------------------------------------------------
+
+    def keep(self, artifact: Artifact) -> Artifact:
+        """Copy an artifact's files into the store and return the copy.
+
+        What is there already is kept, with the newer manifest; a damaged copy is replaced.
+        """
+        folder = self._artifact_folder(artifact.id)
+        with database.sentences(self._file), database.exclusive(self.folder):
+            if not _is_whole(folder):
+                _copy(artifact, folder)
+            elif artifact.folder != folder:
+                write_atomically(folder / MANIFEST, dump(artifact.manifest))
+        table = schema.artifact
+        manifest = dump(artifact.manifest)
+        with self._writing() as connection:
+            known = connection.execute(table.select().where(table.c.id == artifact.id)).first()
+            if known is None:
+                connection.execute(
+                    table.insert().values(id=artifact.id, manifest=manifest, added_at=now())
+                )
+            else:
+                connection.execute(
+                    table.update().where(table.c.id == artifact.id).values(manifest=manifest)
+                )
+        return self.artifact(artifact.id)
+
+    def artifact(self, artifact_id: str) -> Artifact:
+        """Return a kept artifact, its files compared with their digests.
+
+        Raises:
+            ArtifactError: it is not in the store, or damaged.
+        """
+        return Artifact.open(self._artifact_folder(artifact_id))
+
+    def _artifact_folder(self, artifact_id: str) -> Path:
+        return self.folder / "artifacts" / artifact_id
+
+    # ---- the database -------------------------------------------------------------------------
+
+    def _set_cells(self, cell_ids: list[int], **values: str) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                schema.cell.update().where(schema.cell.c.id.in_(cell_ids)).values(**values)
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        engine = self._engine.execution_options(writes=True)
+        with database.sentences(self._file), engine.begin() as connection:
+            yield connection
+
+    def _read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        with database.sentences(self._file), self._engine.connect() as connection:
+            return list(connection.execute(query).all())
+
+
+def now() -> str:
+    """Return the UTC time as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _key(result: sa.CursorResult[Any]) -> int:
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def machine_id(machine: Machine) -> str:
+    """Return the sha256 of what a machine says about itself."""
+    return hashlib.sha256(dump(machine).encode()).hexdigest()
+
+
+def _add_machine(connection: sa.Connection, machine: Machine) -> str:
+    table, identity = schema.machine, machine_id(machine)
+    if connection.execute(table.select().where(table.c.id == identity)).first() is None:
+        connection.execute(table.insert().values(id=identity, document=dump(machine)))
+    return identity
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        Artifact.open(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _copy(artifact: Artifact, folder: Path) -> None:
+    """Copy the files beside their place and rename them there: a folder is whole, or absent."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+        draft = Path(temporary) / "artifact"
+        draft.mkdir()
+        for path in artifact.paths.values():
+            shutil.copy2(path, draft / path.name)
+        write_atomically(draft / MANIFEST, dump(artifact.manifest))
+        if folder.exists():
+            folder.rename(Path(temporary) / "damaged")
+        draft.rename(folder)
