@@ -146,7 +146,11 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["cut.pt2", "cut.onnx"])
-@pytest.mark.parametrize("content", [b"", b"not a model at all", b"PK\x03\x04" + bytes(64)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a model at all", b"PK\x03\x04" + bytes(64)],
+    ids=["empty", "text", "half a zip"],
+)
 def test_a_damaged_file_gets_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
