@@ -1,0 +1,133 @@
+"""The machine that was measured on, its state around the launches, and what to be wary of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from groundspeed.deploy.report.content import Measured, ReportData
+from groundspeed.deploy.report.text import span
+from groundspeed.measurement import Conditions, Launch, Machine
+from groundspeed.units import bytes_text
+
+UNKNOWN = "could not be read"
+
+
+def machines(data: ReportData) -> tuple[Machine, ...]:
+    """Return the machines that appear in the report, each once."""
+    return tuple(dict.fromkeys(launch.machine for launch in _launches(data.measured)))
+
+
+def about(machine: Machine) -> tuple[tuple[str, str], ...]:
+    """Return what is known of a machine as (word, value); unknown things say so."""
+    memory = machine.memory_bytes
+    return (
+        ("name", machine.name),
+        ("processor", machine.model or UNKNOWN),
+        ("architecture", machine.architecture),
+        ("logical CPUs", str(machine.cpus)),
+        ("memory", UNKNOWN if memory is None else bytes_text(memory)),
+        ("system", machine.system),
+        ("frequency governor", machine.governor or UNKNOWN),
+        ("vector extensions", ", ".join(machine.features) or UNKNOWN),
+        ("emulated", {True: "yes", False: "no", None: UNKNOWN}[machine.emulated]),
+    )
+
+
+def engines(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Return each runtime with its version and build, once."""
+    return tuple(
+        dict.fromkeys(
+            (launch.runtime, f"{launch.runtime_version} {launch.runtime_build}".strip())
+            for launch in _launches(data.measured)
+        )
+    )
+
+
+def around(launches: Sequence[Launch]) -> tuple[tuple[str, str], ...]:
+    """Return the range of each varying condition over the launches as (word, text)."""
+    states = [state for launch in launches for state in (launch.before, launch.after)]
+    return (
+        ("clock", _range(_values(states, "frequencies_hz"), 1e9, "GHz", 2)),
+        ("temperature", _range(_values(states, "temperatures_c"), 1, "°C", 0)),
+        ("load average", _range([s.load for s in states if s.load is not None], 1, "", 1)),
+        ("throttled", _throttled(states)),
+        ("battery", _range([s.battery for s in states if s.battery is not None], 0.01, "%", 0)),
+    )
+
+
+def warnings(data: ReportData) -> tuple[str, ...]:
+    """Return a sentence for each circumstance that makes a figure less trustworthy."""
+    sentences = []
+    for measured in data.measured:
+        launches = measured.launches
+        name = f"{measured.network}, {measured.runtime}, {measured.precision}"
+        restless = sum(not launch.steady for launch in launches)
+        if restless:
+            sentences.append(
+                f"{name}: {restless} of {len(launches)} launches did not become steady "
+                "within their warm-up; allow more warm-up, or quiet the machine."
+            )
+    every = list(_launches(data.measured))
+    sentences += [*_load(every), *_state(every)]
+    if len(machines(data)) > 1:
+        sentences.append(
+            "The launches come from more than one machine, or from one whose system changed: "
+            "latencies of different machines do not compare."
+        )
+    return tuple(sentences)
+
+
+def _load(launches: Sequence[Launch]) -> Iterable[str]:
+    """A load average counts this measurement too: a launch of n threads adds up to n."""
+    busy = [
+        launch
+        for launch in launches
+        if launch.before.load is not None
+        and launch.before.load + launch.options.threads > launch.machine.cpus + 0.5
+    ]
+    if busy:
+        worst = max(launch.before.load or 0.0 for launch in busy)
+        yield (
+            f"{len(busy)} of {len(launches)} launches began while other work kept the CPUs busy "
+            f"(load average up to {worst:.1f} on {busy[0].machine.cpus} CPUs): latencies are "
+            "likely too high and intervals too wide; measure again on a quiet machine."
+        )
+
+
+def _state(launches: Sequence[Launch]) -> Iterable[str]:
+    states = [state for launch in launches for state in (launch.before, launch.after)]
+    if any(state.throttled for state in states):
+        yield "The system said that it was throttling: cool the device, then measure again."
+    governors = {launch.machine.governor for launch in launches} - {None, "performance"}
+    if governors:
+        yield (
+            f"The frequency governor was '{', '.join(sorted(str(g) for g in governors))}', so "
+            "clocks may have changed in mid-run; 'performance' gives steadier figures."
+        )
+    if any(launch.machine.emulated for launch in launches):
+        yield "The machine is emulated: its latencies say nothing about the real device."
+
+
+def _launches(measured: Iterable[Measured]) -> Iterable[Launch]:
+    for one in measured:
+        yield from one.launches
+        if one.profile is not None:
+            yield one.profile
+
+
+def _values(states: Iterable[Conditions], field: str) -> list[float]:
+    return [value for state in states for value in (getattr(state, field) or {}).values()]
+
+
+def _range(values: Sequence[float], unit: float, name: str, digits: int) -> str:
+    if not values:
+        return UNKNOWN
+    low, high = (f"{value / unit:.{digits}f}" for value in (min(values), max(values)))
+    return f"{span(low, high)} {name}".strip()
+
+
+def _throttled(states: Sequence[Conditions]) -> str:
+    said = [state.throttled for state in states if state.throttled is not None]
+    if not said:
+        return UNKNOWN
+    return "yes" if any(said) else "no"
