@@ -1,0 +1,158 @@
+"""This machine: the agent as a fresh process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import IO, TypeVar
+
+from groundspeed.deploy.targets.protocol import Conversation, deadline_s, describe
+from groundspeed.deploy.targets.target import OnProgress
+from groundspeed.documents import to_plain
+from groundspeed.errors import LaunchError
+from groundspeed.measurement import Job, Launch, Machine
+
+# -P: a file of the user's called json.py in the working folder must not replace Python's own.
+COMMAND = (sys.executable, "-P", "-m", "groundspeed.runtimes.agent")
+LAST_LINES = 5
+
+T = TypeVar("T")
+
+
+class LocalTarget:
+    """Runs each job in a process of its own on this machine.
+
+    Args:
+        timeout_s: longest time that a launch may take; by default it follows from the job.
+        command: what to start instead of the agent.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, *, timeout_s: float | None = None, command: tuple[str, ...] = COMMAND
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._command = command
+
+    def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
+        """Run one job; see ``Target.run``."""
+        return self._ask(job, Launch, on_progress)
+
+    def facts(self) -> Machine:
+        """Return what this machine is; see ``Target.facts``."""
+        return self._ask(Job(action="facts"), Machine)
+
+    def _ask(self, job: Job, kind: type[T], on_progress: OnProgress | None = None) -> T:
+        limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s
+        conversation = Conversation(job, on_progress)
+        # A file instead of a pipe: it never fills up, so that nobody has to read it meanwhile.
+        with tempfile.TemporaryFile() as stderr:
+            with self._started(stderr) as process, _killed_after(limit_s, process) as expired:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                # An agent that died already is found out below, by its exit code.
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(json.dumps(to_plain(job)) + "\n")
+                for line in process.stdout:
+                    conversation.hear(line)
+                code = process.wait()
+            if expired.is_set():
+                raise LaunchError(
+                    f"{describe(job)} was stopped after {limit_s:.0f} s without a result; "
+                    "the file may hang its runtime, or the machine is far too busy"
+                )
+            if not conversation.ended:
+                raise LaunchError(
+                    f"{describe(job)} ended without a result ({_death(code)}){_tail(stderr)}"
+                )
+        return conversation.answer(kind)
+
+    @contextlib.contextmanager
+    def _started(self, stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+        """Start the agent; however the block is left, nothing of it goes on running."""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # one group to kill, and Ctrl-C reaches only us
+                preexec_fn=_die_with(os.getpid()),
+            )
+        except OSError as error:
+            raise LaunchError(
+                f"the agent could not be started ({error}); close other programs and try again"
+            ) from error
+        with process:
+            try:
+                yield process
+            finally:
+                _kill_group(process)
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[threading.Event]:
+    """Kill the process group after a time; the event tells whether that happened."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        _kill_group(process)
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    # A group outlives its leader while it has other members, so an exit code proves nothing.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """Return what makes a child die when its parent does, even by ``kill -9``; None off Linux."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)  # looked up here: between fork and exec as little as possible
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+
+    def before_exec() -> None:
+        libc.prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return before_exec
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    advice = {"SIGKILL": ": probably out of memory", "SIGILL": ": an instruction this CPU lacks"}
+    return name + advice.get(name, "")
+
+
+def _tail(stderr: IO[bytes]) -> str:
+    """Return the last lines that the agent wrote for people, behind a colon."""
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+    return ": " + " | ".join(lines) if lines else "; it said nothing"
