@@ -198,6 +198,35 @@ class Store:
                 "measure it again with --fresh"
             ) from error
 
+    def medians(self, network: str | None = None) -> list[sa.Row[Any]]:
+        """Return one row per latency launch that gave a result, by run, cell and round.
+
+        No sample is read: the columns are ``run_id``, ``started_at`` (of the run), ``finished_at``,
+        ``ordinal``, ``network``, ``runtime``, ``precision``, ``threads``, ``artifact_id``,
+        ``comparability_digest``, ``machine`` (JSON) and ``median_ns``.
+        """
+        run, cell, launch, machine = schema.run.c, schema.cell.c, schema.launch.c, schema.machine.c
+        query = (
+            sa.select(
+                cell.run_id,
+                run.started_at,
+                run.finished_at,
+                cell.ordinal,
+                cell.network,
+                cell.runtime,
+                cell.precision,
+                cell.threads,
+                cell.artifact_id,
+                launch.comparability_digest,
+                machine.document.label("machine"),
+                launch.median_ns,
+            )
+            .select_from(schema.launch.join(schema.cell).join(schema.run).join(schema.machine))
+            .where(launch.action == "measure", launch.median_ns.is_not(None))
+            .order_by(cell.run_id, cell.ordinal, launch.round)
+        )
+        return self._read(query if network is None else query.where(cell.network == network))
+
     # ---- artifacts ----------------------------------------------------------------------------
 
     def keep(self, artifact: Artifact) -> Artifact:

@@ -1,0 +1,87 @@
+"""A run as it came out: what every command that shows results reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from groundspeed.artifact import Artifact
+from groundspeed.deploy import statistics
+from groundspeed.deploy.plan import Cell
+from groundspeed.deploy.store.rows import StoredLaunch, StoredRun
+from groundspeed.deploy.store.store import Store
+from groundspeed.measurement import Launch
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """Everything that is known about one cell of a run.
+
+    Attributes:
+        cell: what it is.
+        artifact: the measured file, None when there is none.
+        export_error: why there is none.
+        stored: all launches in the order they were made, failed ones among them.
+    """
+
+    cell: Cell
+    artifact: Artifact | None
+    export_error: str | None
+    stored: tuple[StoredLaunch, ...]
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """The latency launches that gave a result, in order."""
+        return tuple(
+            one.launch for one in self.stored if one.action == "measure" and one.launch is not None
+        )
+
+    @property
+    def profile(self) -> Launch | None:
+        """The launch with per-op times, if it was made and gave a result."""
+        return next((one.launch for one in self.stored if one.action == "profile"), None)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why launches failed, in order, each reason once."""
+        return tuple(dict.fromkeys(one.error for one in self.stored if one.error is not None))
+
+    @property
+    def latency(self) -> statistics.Latency | None:
+        """The estimate over the launches, None when there is none."""
+        return statistics.latency(self.launches) if self.launches else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One run with all its cells, in the order of its plan."""
+
+    run: StoredRun
+    cells: tuple[CellResult, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any launch failed; what cannot be exported is a finding and no failure."""
+        return any(cell.failures for cell in self.cells)
+
+
+def read(store: Store, run_id: int | None = None) -> RunResult:
+    """Return a stored run, by default the newest.
+
+    Raises:
+        UsageError: there is no such run.
+        StoreError: it cannot be read back.
+        ArtifactError: a file that it measured is missing or damaged.
+    """
+    run = store.run(run_id)
+    return RunResult(
+        run=run,
+        cells=tuple(
+            CellResult(
+                cell=stored.cell,
+                artifact=store.artifact(stored.artifact_id) if stored.artifact_id else None,
+                export_error=stored.export_error,
+                stored=tuple(store.launches(stored)),
+            )
+            for stored in store.cells(run)
+        ),
+    )
