@@ -123,14 +123,17 @@ def _per_window(call: Call) -> int:
 
 # ---- the table -----------------------------------------------------------------------------------
 
+# FLOPs for each element of the output. A comparison, an exponential or a logarithm counts as one.
 _ACTIVATIONS = {
-    1: "relu threshold",
-    2: "relu6 hardtanh clamp clamp_min clamp_max leaky_relu prelu _prelu_kernel softshrink",
-    3: "elu selu celu",  # exponential, subtract, compare
-    4: "sigmoid hardsigmoid",  # negate, exponential, add, divide; add, two comparisons, multiply
-    5: "silu hardswish softmax _softmax log_softmax _log_softmax softplus",
+    1: "relu threshold clamp_min clamp_max",
+    2: "relu6 hardtanh clamp leaky_relu prelu _prelu_kernel",  # two comparisons, or one and a scale
+    3: "elu selu celu",  # compare, exponential, subtract
+    # Negate, exponential, add, divide; the hard one: add, two comparisons, multiply.
+    4: "sigmoid hardsigmoid",
+    # A (hard) sigmoid times its input; softmax: maximum, subtract, exponential, add, divide.
+    5: "silu hardswish softmax _softmax log_softmax _log_softmax",
     6: "tanh",  # 2 sigmoid(2x) - 1
-    7: "mish gelu",
+    7: "gelu",  # by the error function: scale, erf (4, as a sigmoid), add, multiply
 }
 
 _ELEMENTWISE = (
@@ -153,7 +156,7 @@ _RENAMING = (
     "view _unsafe_view reshape flatten unflatten squeeze unsqueeze contiguous clone alias detach "
     "lift_fresh_copy view_as reshape_as dropout feature_dropout alpha_dropout"
 )
-_SPLITTING = "chunk split split_with_sizes unbind tensor_split"  # counted at the pieces
+_SPLITTING = "chunk split split_with_sizes unbind tensor_split"  # charged to the pieces
 _SELECTING = "slice select narrow index_select gather embedding index"
 _REORDERING = (
     "transpose permute t numpy_T movedim swapaxes flip roll channel_shuffle pixel_shuffle "

@@ -172,25 +172,40 @@ def test_a_wrong_option_is_refused(options: dict[str, object], message: str) -> 
         zoo.create("shufflenet_v2_x1_0", **options)
 
 
-def test_a_package_outside_adds_a_family_by_an_entry_point(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "their_networks.py").write_text(
-        "from torch import nn\n"
-        "from groundspeed.models.family import Family\n"
-        "FAMILY = Family('theirs', input_shape=(1, 4))\n"
-        "@FAMILY.network\n"
-        "def tiny():\n"
-        "    'One layer.'\n"
-        "    return nn.Linear(4, 2)\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+@pytest.fixture
+def package_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty module that is registered as a family by an entry point."""
+    module = tmp_path / "their_networks.py"
     point = EntryPoint("theirs", "their_networks:FAMILY", "groundspeed.models")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "their_networks", raising=False)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
     monkeypatch.setattr(zoo.families, "_entries", dict(zoo.families._entries))
     monkeypatch.setattr(zoo.families, "_extended", False)
+    return module
+
+
+THEIRS = """
+from torch import nn
+from groundspeed.models.family import Family
+FAMILY = Family("theirs", input_shape=(1, 4))
+@FAMILY.network
+def tiny():
+    "One layer."
+    return nn.Linear(4, 2)
+"""
+
+
+def test_a_package_outside_adds_a_family(package_outside: Path) -> None:
+    package_outside.write_text(THEIRS)
     assert zoo.info("tiny").summary == "One layer."
     assert zoo.create("tiny")(torch.zeros(1, 4)).shape == (1, 2)
+
+
+def test_two_families_may_not_claim_one_name(package_outside: Path) -> None:
+    package_outside.write_text(THEIRS.replace("tiny", "resnet18"))
+    with pytest.raises(ValueError, match="resnet and theirs both have a network 'resnet18'"):
+        zoo.create("resnet18")
 
 
 def test_importing_the_room_does_not_import_torch() -> None:
