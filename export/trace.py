@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from groundspeed.errors import ExportError, InputError
+from groundspeed.errors import ExportError, InputError, SourceError
+from groundspeed.export.saved_program import check_is_data
 
 _TORCH_SOURCE = re.compile(r"[/\\]torch[/\\]")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
@@ -68,3 +70,23 @@ def _place(message: str) -> str:
         if not _TORCH_SOURCE.search(frame["file"])
     ]
     return f" at {frames[-1]}" if frames else ""
+
+
+def load_program(path: Path) -> ExportedProgram:
+    """Return the program that ``torch.export.save`` wrote to a ``.pt2`` file.
+
+    Only files that hold data and no code are opened; see :mod:`groundspeed.export.saved_program`.
+
+    Raises:
+        SourceError: there is no such file, it is damaged, or opening it could run code.
+    """
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    check_is_data(path)
+    try:
+        return torch.export.load(path)
+    except Exception as error:
+        raise SourceError(
+            f"{path} cannot be read by torch {torch.__version__} ({_first_line(error)}); save it "
+            "again with this version"
+        ) from error

@@ -16,6 +16,7 @@ import groundspeed
 from groundspeed.artifact import Step
 from groundspeed.export.graph import editable
 from groundspeed.export.rewrites import (
+    channel_affine,
     channel_shuffle,
     functional,
     identities,
@@ -52,6 +53,11 @@ REWRITES = (
         name="identities",
         apply=identities.apply,
         summary="dropout, detach and casts that compute nothing taken out",
+    ),
+    Rewrite(
+        name="channel_affine",
+        apply=channel_affine.apply,
+        summary="scales and shifts per channel taken into the batch normalization before them",
     ),
     Rewrite(
         name="channel_shuffle",

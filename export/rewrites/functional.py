@@ -26,8 +26,8 @@ def apply(graph_module: GraphModule) -> int:
         if target is None or not isinstance(written, Node) or _shares_memory(written):
             continue
         node.target = target
-        later = set(_after(node))
-        written.replace_all_uses_with(node, lambda user, later=later: user in later)
+        later = frozenset(_after(node))
+        written.replace_all_uses_with(node, later.__contains__)
         count += 1
     graph_module.recompile()
     return count
