@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from groundspeed.artifact import TensorSpec
+
 FORMAT_VERSION = 1  # 1: first version, 2026-11
 
 
@@ -43,6 +45,8 @@ class Job:
         min_seconds: sampling goes on for at least this long, unless ``max_samples`` comes first.
         max_warmup_seconds: warm-up stops here even when not steady.
         profile_runs: profiled runs to take, for "profile".
+        specs: the inputs as the artifact's manifest describes them; needed where the format does
+            not tell their shapes.
         inputs: path of an ``.npz`` with one array per input; None makes seeded random ones.
         seed: seed of the random inputs.
     """
@@ -56,6 +60,7 @@ class Job:
     min_seconds: float = 1.0
     max_warmup_seconds: float = 5.0
     profile_runs: int = 30
+    specs: tuple[TensorSpec, ...] = ()
     inputs: Path | None = None
     seed: int = 0
     format_version: int = FORMAT_VERSION

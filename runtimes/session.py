@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -74,13 +74,17 @@ class Runtime(Protocol):
         """What else tells builds of one version apart, "" if nothing does."""
         ...
 
-    def open(self, files: Mapping[str, Path], options: Options) -> Session:
+    def open(
+        self, files: Mapping[str, Path], options: Options, inputs: Sequence[TensorSpec] = ()
+    ) -> Session:
         """Open an artifact's files.
 
         Args:
             files: role -> path, as in the artifact's manifest.
             options: threads and precision. CPU affinity is the process's matter, not the
                 runtime's: the agent sets it before anything is opened.
+            inputs: what the manifest says of the inputs, for formats that do not say it
+                themselves.
 
         Raises:
             ArtifactError: a file is missing, cut short, or none of this runtime's.
