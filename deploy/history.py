@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from dataclasses import dataclass
 
-from groundspeed.deploy.statistics import Interval, interval
+from groundspeed.deploy.statistics import Interval, estimate, interval
 from groundspeed.deploy.store.store import Store
 from groundspeed.documents import from_plain
 from groundspeed.measurement import Machine
@@ -73,7 +72,7 @@ def history(store: Store, *, network: str | None = None, runtime: str | None = N
                 artifact_id=first.artifact_id,
                 machine=from_plain(Machine, json.loads(first.machine)),
                 comparability=first.comparability_digest,
-                estimate_ns=math.exp(math.fsum(map(math.log, medians)) / len(medians)),
+                estimate_ns=estimate(medians),
                 interval=interval(medians),
                 launches=len(medians),
             )

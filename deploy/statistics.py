@@ -85,7 +85,7 @@ def from_samples(samples_ns: Sequence[Sequence[int]]) -> Latency:
     p10, p50, p90 = np.median(percentiles, axis=0)
     medians = tuple(float(value) for value in percentiles[:, 1])
     return Latency(
-        estimate_ns=math.exp(math.fsum(map(math.log, medians)) / len(medians)),
+        estimate_ns=estimate(medians),
         interval=interval(medians),
         p10_ns=float(p10),
         p50_ns=float(p50),
@@ -93,6 +93,11 @@ def from_samples(samples_ns: Sequence[Sequence[int]]) -> Latency:
         medians_ns=medians,
         samples=sum(len(samples) for samples in samples_ns),
     )
+
+
+def estimate(medians_ns: Sequence[float]) -> float:
+    """Return the geometric mean of launches' medians, in nanoseconds."""
+    return math.exp(math.fsum(map(math.log, medians_ns)) / len(medians_ns))
 
 
 def interval(medians_ns: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
