@@ -48,7 +48,7 @@ def sentences(path: Path) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         raise StoreError(_sentence(path, str(error.orig))) from error
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(_sentence(path, "disk is full")) from error
         raise StoreError(
             f"the store {path.parent} cannot be written ({error}); "

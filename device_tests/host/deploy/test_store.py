@@ -1,0 +1,255 @@
+"""What the store promises: nothing is lost, nothing is doubled, every failure is a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundspeed.artifact import Artifact, Source
+from groundspeed.deploy.plan import Cell, Plan, Settings, Stop
+from groundspeed.deploy.store import blobs, database, schema
+from groundspeed.deploy.store.rows import StoredLaunch
+from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.errors import ArtifactError, StoreError, UsageError
+from groundspeed.measurement import Job, Launch, OpProfile, ProfiledOp
+
+MakeArtifact = Callable[..., Artifact]
+
+
+def plan(cells: int = 1) -> Plan:
+    source = Source(name="tiny", spec="tiny", digest="d")
+    return Plan(
+        cells=tuple(
+            Cell(network=source, runtime="onnxruntime", precision="fp32", threads=1 + i)
+            for i in range(cells)
+        ),
+        settings=Settings(),
+        target="local",
+        machine_id="m",
+    )
+
+
+def stored(launch: Launch | None, round: int = 0, error: str | None = None) -> StoredLaunch:
+    return StoredLaunch(
+        action="measure",
+        round=round,
+        position=0,
+        started_at="2026-01-01T00:00:00+00:00",
+        duration_s=1.5,
+        launch=launch,
+        error=error,
+    )
+
+
+@pytest.fixture
+def launch(fake_target: LocalTarget) -> Launch:
+    return fake_target.run(Job(action="measure", runtime="onnxruntime"))
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)))
+def test_samples_of_any_length_come_back_unchanged(samples: list[int]) -> None:
+    assert blobs.unpack(blobs.pack(samples)) == samples
+
+
+def test_a_launch_comes_back_to_the_last_sample(
+    store: Store, make_artifact: MakeArtifact, launch: Launch
+) -> None:
+    op = ProfiledOp(name="a", type="Conv", outputs=("t",), inserted=True)
+    profile = OpProfile(ops=(op,), times_ns=((1, 2),), profiled_ns=(3, 4), plain_ns=(2, 3))
+    full = dataclasses.replace(launch, samples_ns=(2**40, 1, 7), profile=profile)
+    artifact = store.keep(make_artifact())
+    run = store.add_run(plan(), "groundspeed run tiny")
+    cell = store.cells(run)[0]
+    store.add_launch(cell, artifact, stored(full))
+    store.add_launch(cell, artifact, stored(None, round=1, error="it crashed"))
+    store.finish_run(run.id, Stop.ROUNDS)
+    store.close()
+
+    with Store(store.folder) as again:
+        found = again.launches(again.cells(again.run())[0])
+        assert [one.launch for one in found] == [full, None]
+        assert found[1].error == "it crashed"
+        assert found[0].comparability is not None
+        assert found[0].comparability["input_shapes"] == [[1, 3, 8, 8]]
+        assert again.run().plan == plan()
+        assert again.run().stopped == "all rounds are spent"
+        assert [row.median_ns for row in again.medians("tiny")] == [7]
+
+
+def test_the_same_launch_is_never_stored_twice(
+    store: Store, make_artifact: MakeArtifact, launch: Launch
+) -> None:
+    artifact, cell = store.keep(make_artifact()), store.cells(store.add_run(plan()))[0]
+    store.add_launch(cell, artifact, stored(launch))
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.add_launch(cell, artifact, stored(launch))
+    assert len(store.launches(cell)) == 1
+
+
+def test_artifacts_are_kept_by_content(store: Store, make_artifact: MakeArtifact) -> None:
+    artifact = make_artifact()
+    kept = store.keep(artifact)
+    assert store.keep(artifact).folder == kept.folder == store.folder / "artifacts" / artifact.id
+    artifact.paths["model"].unlink()
+    assert store.artifact(artifact.id).paths["model"].read_text().startswith("tiny")
+    with pytest.raises(ArtifactError):
+        store.artifact("0" * 64)
+
+
+def test_a_damaged_copy_is_replaced(store: Store, make_artifact: MakeArtifact) -> None:
+    artifact = make_artifact()
+    store.keep(artifact).paths["model"].write_text("rotten")
+    assert store.keep(artifact).paths["model"].read_text() == artifact.paths["model"].read_text()
+
+
+def test_a_run_is_claimed_once(store: Store) -> None:
+    run = store.add_run(plan())
+    with store.claim(run.id) as mine, store.claim(run.id) as theirs:
+        assert (mine, theirs) == (True, False)
+    with store.claim(run.id) as again:
+        assert again
+
+
+def test_only_unfinished_runs_of_the_same_plan_are_found(store: Store) -> None:
+    first, second = store.add_run(plan()), store.add_run(plan())
+    store.add_run(plan(2))
+    store.finish_run(second.id, Stop.PRECISE)
+    assert [run.id for run in store.unfinished(plan())] == [first.id]
+
+
+def test_an_empty_store_says_so(store: Store) -> None:
+    with pytest.raises(UsageError, match="no run yet"):
+        store.run()
+
+
+# ---- migrations ---------------------------------------------------------------------------------
+
+
+def test_the_migrations_lead_to_the_tables_in_the_code(store: Store) -> None:
+    engine = database.connect(store.folder)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+    config = Config()
+    config.set_main_option("script_location", "groundspeed.deploy.store:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.REVISION]
+
+
+def test_opening_an_up_to_date_store_does_not_import_alembic(store: Store) -> None:
+    code = (
+        "import sys; from pathlib import Path; from groundspeed.deploy.store.store import Store\n"
+        f"Store(Path({str(store.folder)!r})).close(); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_newer_schema_is_refused(store: Store) -> None:
+    store.close()
+    with sqlite3.connect(store.folder / database.FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match=r"schema 9999.*newer Groundspeed.*upgrade"):
+        Store(store.folder)
+
+
+# ---- what goes wrong ----------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / database.FILE).write_text("dear diary, " * 200)
+    with pytest.raises(StoreError, match="no store of Groundspeed"):
+        Store(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="another folder"):
+        Store(tmp_path / "file" / "results")
+
+
+def test_a_full_disk_is_an_error_and_loses_nothing(
+    tmp_path: Path, make_artifact: MakeArtifact, launch: Launch
+) -> None:
+    store = Store(tmp_path / "small")
+    artifact, cell = store.keep(make_artifact()), store.cells(store.add_run(plan()))[0]
+    # A file that may not grow further is what a full disk looks like to SQLite.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    made = 0
+
+    def fill_up() -> None:
+        nonlocal made
+        for made in range(1000):
+            big = dataclasses.replace(launch, samples_ns=tuple(range(made, 60_000, 7)))
+            store.add_launch(cell, artifact, stored(big, round=made))
+
+    try:
+        with pytest.raises(StoreError, match=r"full.*kept.*free some space"):
+            fill_up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.close()
+    with Store(tmp_path / "small") as again:
+        found = again.launches(again.cells(again.run())[0])
+        assert [one.round for one in found] == list(range(made))
+        assert made > 0
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from groundspeed.artifact import Artifact, Source
+from groundspeed.deploy.plan import Cell, Plan, Settings, Stop
+from groundspeed.deploy.store.rows import StoredLaunch
+from groundspeed.deploy.store.store import Store
+
+with Store(Path(sys.argv[1])) as store:
+    source = Source(name=sys.argv[3], spec="", digest="")
+    cell = Cell(network=source, runtime="ncnn", precision="fp32", threads=1)
+    plan = Plan(cells=(cell,), settings=Settings(), target="local", machine_id="m")
+    run = store.add_run(plan)
+    artifact = store.keep(Artifact.open(Path(sys.argv[2])))
+    for round in range(40):
+        store.add_launch(store.cells(run)[0], artifact, StoredLaunch(
+            action="measure", round=round, position=0, started_at="", duration_s=0, error="none"))
+    store.finish_run(run.id, Stop.ROUNDS)
+"""
+
+
+def test_several_processes_write_one_store_at_once(
+    tmp_path: Path, make_artifact: MakeArtifact
+) -> None:
+    folder, artifact = tmp_path / "new", make_artifact()
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder), str(artifact.folder), name],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abc"
+    ]
+    for writer in writers:
+        _, complaint = writer.communicate(timeout=120)
+        assert writer.returncode == 0, complaint
+    with Store(folder) as store:
+        runs = store.runs()
+        assert sorted(run.plan.cells[0].network.name for run in runs) == ["a", "b", "c"]
+        for run in runs:
+            found = store.launches(store.cells(run)[0])
+            assert [one.round for one in found] == list(range(40))
