@@ -154,10 +154,10 @@ def kinds(network: Network) -> go.Figure:
     profiled = network.profiled
     figure = go.Figure(
         layout=_layout(
-            110 + 46 * len(profiled),
+            64 + 46 * len(profiled),
             barmode="relative",
             bargap=0.35,
-            legend={"orientation": "h", "y": -0.3, "yref": "paper", "traceorder": "normal"},
+            showlegend=False,  # the table below the picture has the colours
         )
     )
     for row in patterns(network):

@@ -1,0 +1,97 @@
+"""The short form of the report: a few tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from groundspeed.deploy.breakdown import Breakdown
+from groundspeed.deploy.report import tables
+from groundspeed.deploy.report.conditions import warnings
+from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
+from groundspeed.deploy.report.text import interval, ms, percent
+from groundspeed.units import bytes_text
+
+COSTLIEST_OPS = 5
+
+
+def summary(data: ReportData) -> Group:
+    """Return what a :class:`rich.console.Console` prints: the page's figures without its detail."""
+    return Group(*_parts(data))
+
+
+def _parts(data: ReportData) -> Iterator[RenderableType]:
+    for network in networks(data):
+        if network.cells:
+            yield _headline(network)
+        if network.profiled:
+            yield _kinds(network)
+        for cell, breakdown in network.profiled:
+            yield _ops(cell, breakdown)
+    for failure in data.failures:
+        yield Text(f"not had: {failure.network}, {failure.what}: {failure.reason}", style="red")
+    for sentence in warnings(data):
+        yield Text(f"note: {sentence}", style="yellow")
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    # Names are the user's own and may hold what rich would take for markup.
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    table.add_column(Text(first), overflow="fold")
+    for name in others:
+        table.add_column(Text(name), justify="right")
+    return table
+
+
+def _headline(network: Network) -> Table:
+    names = ("latency, ms", "95 % interval", "ratio", "first run", "load", "peak memory", "file")
+    table = _table(f"\n{network.name}", "runtime", "precision", "threads", *names)
+    for cell in network.cells:
+        memory = cell.peak_memory_bytes
+        table.add_row(
+            cell.measured.runtime,
+            cell.measured.precision,
+            str(cell.measured.threads),
+            Text(ms(cell.latency.estimate_ns), style="bold green" if cell.ratio == 1 else "bold"),
+            interval(cell.latency.interval),
+            f"{cell.ratio:.2f}",
+            ms(cell.first_run_ns),
+            ms(cell.load_ns),
+            "unknown" if memory is None else bytes_text(memory),
+            bytes_text(cell.file_bytes),
+        )
+    return table
+
+
+def _kinds(network: Network) -> Table:
+    labels = [f"{cell.label}, ms" for cell, _ in network.profiled]
+    table = _table("\nTime by op kind", "op kind", *labels)
+    for row in tables.patterns(network):
+        entries = [
+            f"{ms(entry.ns)} {percent(entry.share):>7}" if entry else "" for entry in row.entries
+        ]
+        table.add_row(row.name, *entries)
+    plain = [f"{ms(breakdown.plain.ns)} {percent(1.0):>7}" for _, breakdown in network.profiled]
+    table.add_row("without the profiler", *plain, style="bold")
+    closure = [f"{breakdown.closure:.3f}" for _, breakdown in network.profiled]
+    table.add_row("sum of all ops ÷ end to end", *closure, style="dim")
+    return table
+
+
+def _ops(cell: Cell, breakdown: Breakdown) -> Table:
+    title = f"\nCostliest ops in {cell.label} ({len(breakdown.ops)} executed)"
+    table = _table(title, "module", "op kind", "ms", "share", "GFLOP/s")
+    for row in sorted(breakdown.ops, key=lambda row: -row.time.ns)[:COSTLIEST_OPS]:
+        table.add_row(
+            Text(row.op.module or row.op.executed.name),
+            str(row.op.kind),
+            ms(row.time.ns),
+            percent(row.share),
+            "" if row.flops_per_s is None else f"{row.flops_per_s / 1e9:.1f}",
+        )
+    return table
