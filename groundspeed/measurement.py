@@ -48,6 +48,7 @@ class Job:
         specs: the inputs as the artifact's manifest describes them; needed where the format does
             not tell their shapes.
         inputs: path of an ``.npz`` with one array per input; None makes seeded random ones.
+        outputs: path of an ``.npz`` to save the first inference's outputs in; None saves nothing.
         seed: seed of the random inputs.
     """
 
@@ -62,6 +63,7 @@ class Job:
     profile_runs: int = 30
     specs: tuple[TensorSpec, ...] = ()
     inputs: Path | None = None
+    outputs: Path | None = None
     seed: int = 0
     format_version: int = FORMAT_VERSION
 
@@ -141,12 +143,15 @@ class OpProfile:
         times_ns: for each op, its duration in each profiled run.
         profiled_ns: end-to-end duration of each profiled run.
         plain_ns: end-to-end duration of unprofiled runs, interleaved with the profiled ones.
+        timing_cost_ns: what timing one op costs by itself, measured on the machine and already
+            taken out of ``times_ns``; 0 where the runtime's own clocks leave it out.
     """
 
     ops: tuple[ProfiledOp, ...]
     times_ns: tuple[tuple[int, ...], ...]
     profiled_ns: tuple[int, ...]
     plain_ns: tuple[int, ...]
+    timing_cost_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

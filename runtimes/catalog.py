@@ -1,39 +1,27 @@
-"""The runtimes that ship with Groundspeed; others register by the entry points of the group."""
+"""The registry of runtimes: one line for each engine that can open an artifact."""
 
 from __future__ import annotations
 
 from groundspeed.registry import Entry, Registry
-from groundspeed.runtimes.session import Runtime
 
 RUNTIMES = Registry(
     "runtime",
     "groundspeed.runtimes",
     {
+        "onnxruntime": Entry(
+            target="groundspeed.runtimes.on_onnxruntime:OnnxRuntime",
+            extra="onnxruntime",
+            summary="ONNX Runtime, CPU execution provider",
+        ),
         "litert": Entry(
             target="groundspeed.runtimes.on_litert:LiteRt",
             extra="litert",
-            summary="LiteRT, or tflite-runtime where that is what a board has; opens TFLite",
+            summary="LiteRT (TensorFlow Lite) with XNNPACK",
         ),
         "ncnn": Entry(
             target="groundspeed.runtimes.on_ncnn:Ncnn",
             extra="ncnn",
-            summary="ncnn; opens its own .param and .bin",
-        ),
-        "onnxruntime": Entry(
-            target="groundspeed.runtimes.on_onnxruntime:OnnxRuntime",
-            extra="onnxruntime",
-            summary="ONNX Runtime on the CPU; opens ONNX",
+            summary="ncnn on the CPU",
         ),
     },
 )
-
-
-def open_runtime(name: str) -> Runtime:
-    """Return the runtime of a name.
-
-    Raises:
-        UnknownName: there is none.
-        MissingExtra: its engine is not installed.
-    """
-    runtime: Runtime = RUNTIMES.load(name)()
-    return runtime

@@ -1,47 +1,43 @@
-"""Profiled and plain runs taken in turn, so that a machine that slows down slows both."""
+"""Profiled and plain runs in turn, so that both see the same machine."""
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-BLOCK = 5
+WARMUP_RUNS = 3
 
 
-def interleave(
-    plain: Callable[[], object], profiled: Callable[[], object], runs: int
-) -> tuple[list[int], list[int]]:
-    """Return the wall times of ``runs`` plain runs and of ``runs`` profiled ones, in nanoseconds.
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """End-to-end durations, one of each kind for each turn."""
 
-    They alternate in short blocks. The first run of a block is taken but not counted: the other
-    kind has just had the caches to itself.
+    profiled_ns: tuple[int, ...]
+    plain_ns: tuple[int, ...]
 
-    Args:
-        plain: one inference.
-        profiled: one inference with the profiler on; called with the first of a block too, so it
-            must sort out by itself which calls count (every ``BLOCK + 1``-th from the first does
-            not; see :func:`counted`).
-        runs: runs of each kind that count.
+
+def interleaved(plain: Callable[[], object], profiled: Callable[[], object], turns: int) -> Times:
+    """Run both in turn, after :data:`WARMUP_RUNS` of each.
+
+    The order changes every turn: whichever runs second finds its weights pushed out of the cache
+    by the first, and neither kind shall bear that alone.
     """
-    plain_ns: list[int] = []
-    profiled_ns: list[int] = []
-    while len(plain_ns) < runs:
-        size = min(BLOCK, runs - len(plain_ns))
-        plain_ns += _block(plain, size)
-        profiled_ns += _block(profiled, size)
-    return plain_ns, profiled_ns
-
-
-def counted(calls: int) -> list[int]:
-    """Return the indices of the profiled calls that count, out of all that were made."""
-    return [index for index in range(calls) if index % (BLOCK + 1)]
-
-
-def _block(call: Callable[[], object], size: int) -> list[int]:
-    call()
-    times = []
-    for _ in range(size):
-        begin = time.perf_counter_ns()
-        call()
-        times.append(time.perf_counter_ns() - begin)
-    return times
+    for _ in range(WARMUP_RUNS):
+        plain()
+        profiled()
+    durations: dict[bool, list[int]] = {True: [], False: []}
+    gc_was_on = gc.isenabled()
+    gc.disable()
+    try:
+        for turn in range(turns):
+            for is_profiled in (True, False) if turn % 2 else (False, True):
+                call = profiled if is_profiled else plain
+                start = time.perf_counter_ns()
+                call()
+                durations[is_profiled].append(time.perf_counter_ns() - start)
+    finally:
+        if gc_was_on:
+            gc.enable()
+    return Times(profiled_ns=tuple(durations[True]), plain_ns=tuple(durations[False]))

@@ -1,0 +1,113 @@
+"""ONNX Runtime's profile: a Chrome trace in JSON, one event for every kernel of every run.
+
+https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundspeed.errors import LaunchError
+from groundspeed.measurement import ProfiledOp
+from groundspeed.runtimes.onnx_wire import Node
+
+_KERNEL = "_kernel_time"
+_BLOCKED = "_nchwc"
+_INSERTED = {"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a trace says of its last runs.
+
+    Attributes:
+        kernels: name and op type of each executed node, in order of execution.
+        times_ns: for each node, its duration in each run.
+    """
+
+    kernels: tuple[tuple[str, str], ...]
+    times_ns: tuple[tuple[int, ...], ...]
+
+    def without(self, cost_ns: int) -> tuple[tuple[int, ...], ...]:
+        """Return the durations without what timing one kernel costs by itself."""
+        return tuple(tuple(max(0, time - cost_ns) for time in times) for times in self.times_ns)
+
+
+def read_trace(path: Path, runs: int) -> Trace:
+    """Read the last ``runs`` runs of a trace; runs before them were warm-up.
+
+    Raises:
+        LaunchError: the trace has fewer runs, or runs that executed different nodes.
+    """
+    found = _runs(json.loads(path.read_text()))[-runs:]
+    if len(found) < runs or not found:
+        raise LaunchError(
+            f"ONNX Runtime's profile has {len(found)} runs where {runs} were made; "
+            "ask for fewer profiled runs"
+        )
+    orders = {tuple((event["name"], event["args"]["op_name"]) for event in run) for run in found}
+    if len(orders) > 1:
+        raise LaunchError(
+            "ONNX Runtime executed different nodes from run to run, so their times cannot be "
+            "lined up; a network with branches cannot be profiled"
+        )
+    return Trace(
+        kernels=tuple((name.removesuffix(_KERNEL), kind) for name, kind in orders.pop()),
+        # The trace counts microseconds, everything here nanoseconds.
+        times_ns=tuple(
+            tuple(event["dur"] * 1000 for event in events) for events in zip(*found, strict=True)
+        ),
+    )
+
+
+def _runs(events: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the kernels of each run; the event of a run follows those of its kernels."""
+    runs: list[list[dict[str, Any]]] = []
+    kernels: list[dict[str, Any]] = []
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            kernels.append(event)
+        elif event.get("name") == "model_run":
+            runs.append(kernels)
+            kernels = []
+    return runs
+
+
+def traced_ops(
+    trace: Trace, optimized: Sequence[Node], original: Sequence[Node]
+) -> tuple[ProfiledOp, ...]:
+    """Return the executed ops with the names of the file's tensors that they produce.
+
+    The optimizer renames what it moves to its blocked layout (NCHWc): the node that makes the
+    tensor ``relu_1`` becomes ``relu_1_nchwc`` and its output ``reorder_token_5``. The name is
+    undone where it gives a tensor of the file; whatever else is not of the file is left out.
+
+    Args:
+        trace: what was executed.
+        optimized: nodes of the optimized model, which the trace names.
+        original: nodes of the file.
+    """
+    outputs = {node.name: node.outputs for node in optimized}
+    known = {name for node in original for name in node.outputs}
+    return tuple(
+        ProfiledOp(
+            name=name,
+            type=kind,
+            outputs=()
+            if kind in _INSERTED
+            else _file_tensors(name, outputs.get(name, ()), known),
+            inserted=kind in _INSERTED,
+        )
+        for name, kind in trace.kernels
+    )
+
+
+def _file_tensors(node: str, outputs: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
+    tensor = node.rpartition(_BLOCKED)[0]
+    if tensor in known:
+        return (tensor,)
+    return tuple(name for name in outputs if name in known)
