@@ -142,12 +142,13 @@ def job(action: str, cell: Cell, artifact: Artifact, settings: Settings) -> Job:
     return Job(
         action=action,
         runtime=cell.runtime,
-        files=artifact.paths,
+        files={role: path.resolve() for role, path in artifact.paths.items()},
         options=Options(threads=cell.threads, cpus=settings.cpus, precision=cell.precision),
         min_samples=settings.min_samples,
         max_samples=settings.max_samples,
         min_seconds=settings.min_seconds,
         max_warmup_seconds=settings.max_warmup_seconds,
         profile_runs=settings.profile_runs,
+        specs=artifact.manifest.inputs,
         seed=settings.seed,
     )
