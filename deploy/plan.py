@@ -35,7 +35,9 @@ class Settings:
 
     Attributes:
         half_width: launches go on until each cell's 95% interval reaches no further than this
-            share above its estimate; 0 never stops them early.
+            share above its estimate; 0 never stops them early. Stopping at a narrow moment has a
+            price: with the defaults such intervals hold the truth in 92 to 95% of simulated runs,
+            92% where launches differ by 5%; ``min_rounds=8`` makes that 93 to 95%.
         min_rounds: launches of each cell to make at least.
         max_rounds: launches of each cell to make at most.
         max_seconds: no round begins after launches took this long together; None sets no limit.
