@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,12 +18,12 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from groundspeed.artifact import MANIFEST, Artifact
+from groundspeed.artifact import Artifact
 from groundspeed.deploy.plan import Plan, Stop
-from groundspeed.deploy.store import database, rows, schema
+from groundspeed.deploy.store import database, rows, schema, shelf
 from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
-from groundspeed.documents import dump, write_atomically
-from groundspeed.errors import ArtifactError, StoreError, UsageError
+from groundspeed.documents import dump
+from groundspeed.errors import StoreError, UsageError
 from groundspeed.measurement import Machine
 
 
@@ -236,10 +234,7 @@ class Store:
         """
         folder = self._artifact_folder(artifact.id)
         with database.sentences(self._file), database.exclusive(self.folder):
-            if not _is_whole(folder):
-                _copy(artifact, folder)
-            elif artifact.folder != folder:
-                write_atomically(folder / MANIFEST, dump(artifact.manifest))
+            shelf.place(artifact, folder)
         table = schema.artifact
         manifest = dump(artifact.manifest)
         with self._writing() as connection:
@@ -304,25 +299,3 @@ def _add_machine(connection: sa.Connection, machine: Machine) -> str:
     if connection.execute(table.select().where(table.c.id == identity)).first() is None:
         connection.execute(table.insert().values(id=identity, document=dump(machine)))
     return identity
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        Artifact.open(folder)
-    except ArtifactError:
-        return False
-    return True
-
-
-def _copy(artifact: Artifact, folder: Path) -> None:
-    """Copy the files beside their place and rename them there: a folder is whole, or absent."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
-        draft = Path(temporary) / "artifact"
-        draft.mkdir()
-        for path in artifact.paths.values():
-            shutil.copy2(path, draft / path.name)
-        write_atomically(draft / MANIFEST, dump(artifact.manifest))
-        if folder.exists():
-            folder.rename(Path(temporary) / "damaged")
-        draft.rename(folder)
