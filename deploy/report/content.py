@@ -23,7 +23,7 @@ class Measured:
         precision: what the runtime was asked to compute with.
         threads: threads that it was given.
         manifest: of the artifact that ran.
-        launches: the latency launches, in order.
+        launches: the latency launches, in order; at least one.
         profile: the launch with per-op times, if one was made.
     """
 

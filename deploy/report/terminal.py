@@ -88,7 +88,7 @@ def _ops(cell: Cell, breakdown: Breakdown) -> Table:
     table = _table(title, "module", "op kind", "ms", "share", "GFLOP/s")
     for row in sorted(breakdown.ops, key=lambda row: -row.time.ns)[:COSTLIEST_OPS]:
         table.add_row(
-            Text(row.op.module or row.op.executed.name),
+            Text(row.op.module or cell.measured.network),
             str(row.op.kind),
             ms(row.time.ns),
             percent(row.share),

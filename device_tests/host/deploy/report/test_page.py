@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_the_page_says_what_was_measured(data: ReportData) -> None:
         "groundspeed run 'net.py:build'",
     ):
         assert expected in text
+
+
+def test_ops_that_sum_up_to_too_much_are_explained_and_not_hidden(data: ReportData) -> None:
+    one, _ = data.measured
+    assert one.profile is not None
+    assert one.profile.profile is not None
+    profile = replace(one.profile.profile, plain_ns=(1_500_000,) * 8)
+    odd = replace(one, profile=replace(one.profile, profile=profile))
+    text = re.sub(r"\s+", " ", Structure(page(ReportData(measured=(odd,)))).text)
+    assert "at least 0.250 ms of the profiler's cost lies inside their times" in text
+    assert "\N{MINUS SIGN}0.250" in text
+    assert "1.167" in text
 
 
 def test_a_page_without_any_measurement_says_why(data: ReportData) -> None:
