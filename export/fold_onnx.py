@@ -67,7 +67,7 @@ class _Folder:
                 continue
             node = OnnxNode.of(proto, self.opsets)
             node.constants = {
-                place: constants[name] for place, name in enumerate(node.inputs) if name
+                place: constants[name].numpy() for place, name in enumerate(node.inputs) if name
             }
             try:
                 result = OPS[node.op].compute(node, *known)

@@ -180,7 +180,7 @@ def _add(
     if node.domain or node.op not in OPS:
         raise node.unsupported("the importer does not know it; export the network without it")
     known = {place: constants[name] for place, name in enumerate(node.inputs) if name in constants}
-    node.constants.update(known)
+    node.constants.update({place: value.numpy() for place, value in known.items()})
     given = [values[name] for name in node.inputs if name and name not in constants]
     is_constant = not given or node.op in SHAPES
     if not is_constant:
@@ -213,7 +213,7 @@ def _as_torch_stores_it(
     if bias is not None and bias.dim() == 2 and bias.shape[0] == 1:
         constants[2] = bias[0]
     attributes = {**node.attributes, "transB": 1}
-    return replace(node, attributes=attributes, constants=constants), constants
+    return replace(node, attributes=attributes), constants
 
 
 def _example_inputs(

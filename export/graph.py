@@ -86,6 +86,21 @@ def weight(graph_module: GraphModule, node: Node) -> torch.Tensor:
     return tensor.detach()
 
 
+def constant(graph_module: GraphModule, node: Node) -> torch.Tensor | None:
+    """Return what ``node`` computes if it depends on weights and literals only, else None."""
+    if node.op == "get_attr":
+        return weight(graph_module, node)
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload) or target._schema.is_mutable:
+        return None
+    inputs = {source: constant(graph_module, source) for source in node.all_input_nodes}
+    if any(value is None for value in inputs.values()):
+        return None
+    arguments = torch.fx.node.map_arg(node.args, inputs.get)
+    result = target(*arguments, **node.kwargs)
+    return result if isinstance(result, torch.Tensor) else None
+
+
 def set_weight(
     graph_module: GraphModule,
     name: str,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from groundspeed.errors import UnsupportedOp
 
+Array = NDArray[np.generic]
 ONNX_DOMAINS = ("", "ai.onnx")
 
 
@@ -26,7 +29,7 @@ class OnnxNode:
         inputs: names of inputs, "" for one left out.
         outputs: names of outputs.
         constants: position of an input -> its value, for those that do not depend on the
-            network's inputs.
+            network's inputs; numpy, since what is read from them must not become ops of the graph.
     """
 
     op: str
@@ -36,7 +39,7 @@ class OnnxNode:
     attributes: dict[str, Any]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    constants: dict[int, torch.Tensor] = field(default_factory=dict)
+    constants: dict[int, Array] = field(default_factory=dict)
 
     @staticmethod
     def of(proto: onnx.NodeProto, opsets: dict[str, int]) -> OnnxNode:
@@ -56,7 +59,7 @@ class OnnxNode:
         """Return an attribute, or ``default``."""
         return self.attributes.get(name, default)
 
-    def constant(self, position: int) -> torch.Tensor | None:
+    def constant(self, position: int) -> Array | None:
         """Return an input that must be known before running; None if it was left out.
 
         Raises:
@@ -73,8 +76,8 @@ class OnnxNode:
         if attribute in self.attributes:
             value = self.attributes[attribute]
             return [value] if isinstance(value, int) else list(value)
-        tensor = self.constant(position)
-        return None if tensor is None else [int(item) for item in tensor.flatten().tolist()]
+        array = self.constant(position)
+        return None if array is None else [int(item) for item in array.ravel().tolist()]
 
     def unsupported(self, reason: str) -> UnsupportedOp:
         """Return the error for this node; ``reason`` ends the sentence."""

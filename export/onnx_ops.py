@@ -87,9 +87,9 @@ def _clip(
 
 
 def _number(node: OnnxNode, position: int) -> float:
-    tensor = node.constant(position)
-    assert tensor is not None
-    return float(tensor)
+    array = node.constant(position)
+    assert array is not None
+    return float(array.item())
 
 
 def _hard_sigmoid(node: OnnxNode, x: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ def _gather(node: OnnxNode, x: Tensor, indices: Tensor) -> Tensor:
     axis = node.get("axis", 0) % x.dim()
     indices = torch.where(indices < 0, indices + x.shape[axis], indices)
     picked = x.index_select(axis, indices.flatten())
-    return picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return picked.reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
 
 
 def _constant(node: OnnxNode) -> Tensor:
@@ -224,6 +224,7 @@ def _constant(node: OnnxNode) -> Tensor:
 
 def _constant_of_shape(node: OnnxNode, _: Tensor) -> Tensor:
     sizes = node.integers(0, "shape")
+    assert sizes is not None
     value: Tensor = node.get("value", torch.zeros(1))
     return value.reshape(()).expand(sizes).clone()
 
@@ -263,8 +264,8 @@ def _resize_target(node: OnnxNode, x: Tensor) -> tuple[list[float], list[int]]:
     old = list(x.shape[2:])
     scales: Sequence[float] | None = node.get("scales")
     if scales is None:
-        tensor = node.constant(2 if node.op == "Resize" and node.opset >= 11 else 1)
-        scales = tensor.tolist() if tensor is not None and tensor.numel() else None
+        array = node.constant(2 if node.op == "Resize" and node.opset >= 11 else 1)
+        scales = array.tolist() if array is not None and array.size else None
     if scales is not None:
         return list(scales[2:]), [int(n * f) for n, f in zip(old, scales[2:], strict=True)]
     sizes = node.integers(3, "sizes")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch.fx import GraphModule, Node
 
-from groundspeed.export.graph import call, calls, remove_unused, replace, shape, weight
+from groundspeed.export.graph import call, calls, constant, remove_unused, replace, shape
 
 aten = torch.ops.aten
 
@@ -86,7 +86,10 @@ def _shuffle_groups(graph_module: GraphModule, chain: Sequence[Node]) -> int | N
     numbers = torch.arange(math.prod(size)).view(size)
     moved = numbers
     for node in chain:
-        arguments = [_constant(graph_module, argument) for argument in node.args[1:]]
+        others = {other: constant(graph_module, other) for other in node.all_input_nodes[1:]}
+        if any(value is None for value in others.values()):
+            return None
+        arguments = torch.fx.node.map_arg(node.args[1:], others.get)
         moved = node.target(moved, *arguments)  # type: ignore[operator]
     channels = size[1]
     # The first value of each channel tells where it came from, if channels moved as a whole.
@@ -98,14 +101,6 @@ def _shuffle_groups(graph_module: GraphModule, chain: Sequence[Node]) -> int | N
         return None
     expected = torch.arange(channels).view(groups, -1).t().flatten()
     return groups if torch.equal(order, expected) else None
-
-
-def _constant(graph_module: GraphModule, argument: object) -> object:
-    if isinstance(argument, Node):
-        return weight(graph_module, argument)
-    if isinstance(argument, list | tuple):
-        return [_constant(graph_module, item) for item in argument]
-    return argument
 
 
 def _respell(graph_module: GraphModule, chain: Sequence[Node], groups: int) -> None:

@@ -24,6 +24,9 @@ CASTS = (aten.to.dtype, aten._to_copy.default)
 
 def apply(graph_module: GraphModule) -> int:
     """Take every identity out of the graph in place; return how many there were."""
+    # A check of a cast's input, which is fixed in a traced graph and would keep the cast alive.
+    for node in calls(graph_module, aten._assert_tensor_metadata.default):
+        graph_module.graph.erase_node(node)
     count = 0
     for node in calls(graph_module, *DROPOUT, *ALIASES, *CASTS):
         source = node.args[0]
