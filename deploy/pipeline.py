@@ -6,41 +6,17 @@ interrupted, however hard, goes on where it was when the same plan is run once m
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from groundspeed.artifact import Artifact, Source
-from groundspeed.deploy import comparability, statistics
-from groundspeed.deploy.events import (
-    Event,
-    Exported,
-    Exporting,
-    Launched,
-    Launching,
-    OnEvent,
-    Progress,
-    RoundStarted,
-    RunFinished,
-    RunStarted,
-)
-from groundspeed.deploy.plan import Cell, Plan, Settings, Stop, job, product
+from groundspeed.artifact import Source
+from groundspeed.deploy.events import OnEvent
+from groundspeed.deploy.execution import Execution, ExportOne
+from groundspeed.deploy.plan import Plan, Settings, product
 from groundspeed.deploy.results import RunResult, read
-from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
-from groundspeed.deploy.store.store import Store, machine_id, now
+from groundspeed.deploy.store.rows import StoredRun
+from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
-from groundspeed.errors import (
-    CheckError,
-    ExportError,
-    GroundspeedError,
-    MissingExtra,
-    UnknownName,
-)
-
-ExportOne = Callable[[Cell], Artifact]
-
-GIVE_UP_AFTER = 2  # failed launches: the first may be bad luck, the second is the file's nature
 
 
 def run(
@@ -109,7 +85,7 @@ def execute(
     """Carry a plan out, or the rest of it; see :func:`run`."""
     with _claimed(store, plan, command, fresh=fresh) as stored:
         try:
-            _Execution(stored, store, target, export_one, on_event).carry_out()
+            Execution(stored, store, target, export_one, on_event).carry_out()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"run {stored.id} was interrupted; everything measured so far is kept in "
@@ -131,198 +107,3 @@ def _claimed(store: Store, plan: Plan, command: str, *, fresh: bool) -> Iterator
             # Another process took it for an interrupted one in the moment before the claim.
             added = store.add_run(plan, command)
         yield added
-
-
-class _Execution:
-    """The rest of one run.
-
-    Args:
-        run: the run, claimed.
-        store: where it stands.
-        target: where to launch.
-        export_one: see :func:`run`.
-        on_event: see :func:`run`.
-    """
-
-    def __init__(
-        self,
-        run: StoredRun,
-        store: Store,
-        target: Target,
-        export_one: ExportOne,
-        on_event: OnEvent | None,
-    ) -> None:
-        self._run = run
-        self._plan = run.plan
-        self._store = store
-        self._target = target
-        self._export_one = export_one
-        self._on_event = on_event
-        self._launches = [store.launches(cell) for cell in store.cells(run)]
-
-    def carry_out(self) -> None:
-        """Export, measure and profile what is not stored yet."""
-        done = sum(len(launches) for launches in self._launches)
-        self._tell(RunStarted(run_id=self._run.id, plan=self._plan, done=done))
-        self._export()
-        self._cells = self._store.cells(self._run)
-        self._artifacts = {
-            identity: self._store.artifact(identity)
-            for identity in {cell.artifact_id for cell in self._cells}
-            if identity is not None
-        }
-        stopped = self._measure()
-        self._profile()
-        self._store.finish_run(self._run.id, stopped)
-        self._tell(RunFinished(run_id=self._run.id, stopped=stopped))
-
-    # ---- export -------------------------------------------------------------------------------
-
-    def _export(self) -> None:
-        """Make each file once and keep it in the store."""
-        files: dict[tuple[str, ...], list[StoredCell]] = {}
-        for stored in self._store.cells(self._run):
-            if stored.artifact_id is None and stored.export_error is None:
-                cell = stored.cell
-                shared = (cell.network.spec, cell.network.digest, cell.runtime, cell.precision)
-                files.setdefault((*shared, cell.artifact_id), []).append(stored)
-        for sharing in files.values():
-            self._export_for(sharing)
-
-    def _export_for(self, sharing: list[StoredCell]) -> None:
-        cell, cell_ids = sharing[0].cell, [stored.id for stored in sharing]
-        self._tell(Exporting(cell=cell))
-        artifact_id, reason = None, None
-        try:
-            artifact_id = self._store.keep(self._export_one(cell)).id
-        except ExportError as error:
-            reason = str(error)
-            self._store.set_export_error(cell_ids, reason)
-        else:
-            self._store.set_artifact(cell_ids, artifact_id)
-        self._tell(Exported(cell=cell, artifact_id=artifact_id, error=reason))
-
-    # ---- measure ------------------------------------------------------------------------------
-
-    def _measure(self) -> Stop:
-        """Launch every cell once a round, until there is a reason to stop."""
-        for round in itertools.count():
-            going = self._going(round)
-            stop = self._stop(round, going)
-            if stop is not None:
-                return stop
-            widest = self._widest(round, going)
-            self._tell(RoundStarted(round=round, cells=len(going), widest=widest))
-            for position, ordinal in enumerate(self._plan.order(round)):
-                if ordinal in going:
-                    self._launch("measure", round, position, ordinal)
-        raise AssertionError("unreachable")
-
-    def _profile(self) -> None:
-        """Launch every cell that works once more, with per-op times."""
-        if self._plan.settings.profile_runs == 0:
-            return
-        going = self._going(self._plan.settings.max_rounds)
-        for position, ordinal in enumerate(self._plan.order(0)):
-            if ordinal in going:
-                self._launch("profile", 0, position, ordinal)
-
-    # Decisions about a round rest on the rounds before it alone, and never on a part of the round
-    # itself: so a resumed run decides as the uninterrupted one would have.
-
-    def _before(self, round: int, ordinal: int) -> list[StoredLaunch]:
-        launches = self._launches[ordinal]
-        return [one for one in launches if one.action == "measure" and one.round < round]
-
-    def _going(self, round: int) -> set[int]:
-        """Return the cells that have a file and do not fail again and again."""
-        return {
-            cell.ordinal
-            for cell in self._cells
-            if cell.artifact_id is not None
-            and sum(one.error is not None for one in self._before(round, cell.ordinal))
-            < GIVE_UP_AFTER
-        }
-
-    def _stop(self, round: int, going: set[int]) -> Stop | None:
-        settings = self._plan.settings
-        if not going:
-            return Stop.NOTHING
-        widest = self._widest(round, going)
-        enough = round >= settings.min_rounds and settings.half_width > 0
-        if enough and widest is not None and widest <= settings.half_width:
-            return Stop.PRECISE
-        if round >= settings.max_rounds:
-            return Stop.ROUNDS
-        spent_s = sum(
-            one.duration_s
-            for ordinal in range(len(self._cells))
-            for one in self._before(round, ordinal)
-        )
-        if settings.max_seconds is not None and round > 0 and spent_s >= settings.max_seconds:
-            return Stop.SECONDS
-        return None
-
-    def _widest(self, round: int, going: set[int]) -> float | None:
-        """Return the largest relative half-width, None while a cell has no interval."""
-        widths = []
-        for ordinal in going:
-            launches = [one.launch for one in self._before(round, ordinal) if one.launch]
-            latency = statistics.latency(launches) if launches else None
-            width = latency.relative_half_width if latency else None
-            if width is None:
-                return None
-            widths.append(width)
-        return max(widths, default=None)
-
-    # ---- one launch ---------------------------------------------------------------------------
-
-    def _launch(self, action: str, round: int, position: int, ordinal: int) -> None:
-        if any((one.action, one.round) == (action, round) for one in self._launches[ordinal]):
-            return
-        stored = self._cells[ordinal]
-        assert stored.artifact_id is not None
-        artifact = self._artifacts[stored.artifact_id]
-        cell = stored.cell
-        self._tell(Launching(cell=cell, action=action, round=round))
-        started_at, start = now(), time.monotonic()
-        launch, reason = None, None
-        try:
-            launch = self._target.run(
-                job(action, cell, artifact, self._plan.settings),
-                lambda sentence: self._tell(Progress(cell=cell, sentence=sentence)),
-            )
-        except (MissingExtra, UnknownName):
-            raise  # nothing about the network: the run goes on when that is put right
-        except GroundspeedError as error:
-            reason = str(error)
-        one = StoredLaunch(
-            action=action,
-            round=round,
-            position=position,
-            started_at=started_at,
-            duration_s=time.monotonic() - start,
-            launch=launch,
-            error=reason,
-            comparability=comparability.key(launch, artifact.manifest) if launch else None,
-        )
-        self._check_comparable(stored, one)
-        self._store.add_launch(stored, artifact, one)
-        self._launches[ordinal].append(one)
-        self._tell(Launched(cell=cell, stored=one))
-
-    def _check_comparable(self, stored: StoredCell, new: StoredLaunch) -> None:
-        """Refuse to mix launches that do not compare, as after an upgrade in between."""
-        keys = [one.comparability for one in self._launches[stored.ordinal] if one.comparability]
-        if not keys or new.comparability is None:
-            return
-        changed = comparability.differences(keys[0], new.comparability)
-        if changed:
-            raise CheckError(
-                f"run {self._run.id} cannot go on: {changed} since {stored.cell} was launched "
-                "first; begin anew with --fresh"
-            )
-
-    def _tell(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)

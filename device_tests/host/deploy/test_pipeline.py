@@ -250,6 +250,14 @@ def test_fresh_begins_anew(case: Case, template: Launch) -> None:
     assert case.run(ScriptedTarget(template, {}), fresh=True).run.id == 2
 
 
+def test_a_run_that_another_process_works_at_is_left_alone(case: Case, template: Launch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        case.run(ScriptedTarget(template, {"a": [1000, KeyboardInterrupt()]}))
+    with case.store.claim(1):
+        assert case.run(ScriptedTarget(template, {})).run.id == 2
+    assert case.run(ScriptedTarget(template, {})).run.id == 1
+
+
 def test_a_complete_run_is_made_again(case: Case, template: Launch) -> None:
     target = ScriptedTarget(template, {})
     assert [case.run(target).run.id, case.run(target).run.id] == [1, 2]
