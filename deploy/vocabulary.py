@@ -9,26 +9,32 @@ from groundspeed.ops import OpKind
 # The first pattern found in the word (lower case, without blanks and underscores) decides. One
 # table serves all engines: they spell the same few words in different ways.
 _WORDS: tuple[tuple[str, OpKind], ...] = (
-    (r"quant|qdq", OpKind.QUANTIZE),
+    (r"quant|qdq|^convert.*q[sud]8", OpKind.QUANTIZE),
     (r"deconv|convtranspose|transposeconv|transposedconv", OpKind.TRANSPOSED),
     (
         r"transpose|permute|shuffle|reorder|packing|memcpy|copy|clone|cast|convert\(",
         OpKind.DATA_MOVEMENT,
     ),
     (
-        r"concat|split|slice|crop|gather|scatter|select|tile|expand|constantpad|^pad|^split",
+        r"concat|split|slice|crop|gather|scatter|select|tile|expand|constantpad|^pad",
         OpKind.DATA_MOVEMENT,
     ),
-    (r"reshape|squeeze|flatten|identity|noop|depthtospace|spacetodepth", OpKind.DATA_MOVEMENT),
+    (
+        r"reshape|squeeze|flatten|identity|noop|memorydata|depthtospace|spacetodepth",
+        OpKind.DATA_MOVEMENT,
+    ),
     (r"dwconv|depthwise", OpKind.DEPTHWISE),
-    (r"convolution1x1|conv1x1|pointwise", OpKind.POINTWISE),
+    (r"pointwise", OpKind.POINTWISE),
     (r"conv", OpKind.CONVOLUTION),
     (r"fullyconnected|innerproduct|gemm|matmul|linear", OpKind.LINEAR),
     (r"pool", OpKind.POOLING),
     (r"batchnorm|layernorm|groupnorm|instancenorm|lrn|normalize", OpKind.NORMALIZATION),
-    (r"reduce|^mean|^sum|argmax|argmin", OpKind.REDUCTION),
+    (r"redu|^mean|^sum|argmax|argmin", OpKind.REDUCTION),
     (r"relu|clip|clamp|sigmoid|swish|silu|gelu|elu|tanh|softmax|mish|logistic", OpKind.ACTIVATION),
-    (r"add|sub|mul|div|binaryop|eltwise|unaryop|maximum|minimum|pow|sqrt|exp", OpKind.ELEMENTWISE),
+    (
+        r"add|sub|mul|div|binary|unary|eltwise|elementwise|maximum|minimum|pow|sqrt|exp",
+        OpKind.ELEMENTWISE,
+    ),
 )
 
 # What multiplies a weight by an activation: the kinds that have MACs.
