@@ -53,7 +53,9 @@ def with_random_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
 
 def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     """Return the first output of ``model`` in ONNX Runtime."""
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # or it warns of every initializer that is also an input
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     output: np.ndarray = session.run(None, {session.get_inputs()[0].name: x})[0]
     return output
 
