@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 
 from groundspeed.artifact import TensorSpec
 from groundspeed.errors import ArtifactError, LaunchError
-from groundspeed.measurement import Options, OpProfile
+from groundspeed.measurement import OpProfile, Options
 from groundspeed.runtimes import onnx_wire
 from groundspeed.runtimes.feeds import checked, file_of
 from groundspeed.runtimes.interleave import Times, interleaved
@@ -121,7 +121,7 @@ class OnnxSession:
         feeds = {"0": np.ones(1, np.float32)}
         trace, times = self._traced(model, options, plain, feeds, _CHAIN_RUNS)
         seen = np.median(np.mean(trace.times_ns, axis=0))
-        return max(0, round(seen - np.median(times.plain_ns) / _CHAIN))
+        return max(0, round(float(seen - np.median(times.plain_ns) / _CHAIN)))
 
     def _traced(
         self,

@@ -97,9 +97,7 @@ def traced_ops(
         ProfiledOp(
             name=name,
             type=kind,
-            outputs=()
-            if kind in _INSERTED
-            else _file_tensors(name, outputs.get(name, ()), known),
+            outputs=() if kind in _INSERTED else _file_tensors(name, outputs.get(name, ()), known),
             inserted=kind in _INSERTED,
         )
         for name, kind in trace.kernels
