@@ -93,7 +93,7 @@ def first_divergence(program: ExportedProgram, tied: Iterable[str]) -> str:
         if any(user.name in right for user in node.users):
             right.add(node.name)
     for node in nodes:
-        if node.name not in right and not _is_item(node):
+        if node.name not in right:
             return f"{node.name} (module '{_module(node)}')"
     return ""
 
@@ -108,21 +108,8 @@ class _Recorder(Interpreter):
     def run_node(self, n: Node) -> Any:
         result = super().run_node(n)
         if n.op == "call_function" and isinstance(result, torch.Tensor):
-            self.values.append(_value(_op_name(n), result))
+            self.values.append(_value(n.name, result))
         return result
-
-
-def _op_name(node: Node) -> str:
-    """Return the op that a node belongs to: the items of a tuple belong to what made the tuple."""
-    while _is_item(node):
-        source = node.args[0]
-        assert isinstance(source, Node)
-        node = source
-    return node.name
-
-
-def _is_item(node: Node) -> bool:
-    return getattr(node.target, "__name__", "") == "getitem"
 
 
 def _module(node: Node) -> str:
@@ -146,7 +133,7 @@ def _holds(value: Value, array: Array, tolerance: float) -> bool:
     allowed = tolerance * value.moments[2]
     if any(not abs(a - b) <= allowed for a, b in zip(_moments(array), value.moments, strict=True)):
         return False
-    flat = array.ravel()
+    flat = np.asarray(array, dtype=np.float32).ravel()
     return any(
         bool(np.max(np.abs(flat - order), initial=0.0) <= allowed) for order in _orders(value)
     )

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from groundspeed.errors import UsageError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """Names separated by commas: ``onnx,ncnn``."""
 
     name = "names"
@@ -26,7 +28,7 @@ class Names(click.ParamType):
         return names
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType[tuple[int, ...]]):
     """Whole numbers of at least ``minimum``, separated by commas; a range ``0-3`` is allowed."""
 
     name = "numbers"
@@ -50,7 +52,7 @@ class Numbers(click.ParamType):
         return tuple(numbers)
 
 
-class Shape(click.ParamType):
+class Shape(click.ParamType[tuple[int, ...]]):
     """A tensor shape: ``1,3,224,224`` or ``1x3x224x224``."""
 
     name = "shape"
@@ -109,3 +111,70 @@ def launch_options(function: F) -> F:
         show_default="1",
         help="Thread counts, such as 1,2.",
     )(function)
+
+
+def round_options(function: F) -> F:
+    """Add how many launches are made, and when there are enough."""
+    for option in (
+        click.option(
+            "--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on."
+        ),
+        click.option(
+            "--half-width",
+            type=click.FloatRange(min=0, max=1),
+            default=0.03,
+            show_default=True,
+            help="Stop when every interval reaches no further than this share of its estimate.",
+        ),
+        click.option(
+            "--budget",
+            "budget_s",
+            type=click.FloatRange(min=0),
+            help="Seconds after which no round of launches begins.  [default: 25 for each cell]",
+        ),
+        click.option(
+            "--rounds",
+            type=click.IntRange(min=1),
+            default=20,
+            show_default=True,
+            help="Launches of each cell at most.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def artifact_options(function: F) -> F:
+    """Add which artifacts, and what a bare file does not say about itself."""
+    for option in (
+        click.option(
+            "--input-shape",
+            "input_shapes",
+            type=Shape(),
+            multiple=True,
+            help="Shape of a bare ncnn network's input, batch included; once for each input.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "fp16"]),
+            default="fp32",
+            show_default=True,
+            help="What a bare file is computed with; an artifact says it itself.",
+        ),
+        click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    ):
+        function = option(function)
+    return function
+
+
+def existing_store(folder: Path) -> Path:
+    """Return the folder of a store that is there.
+
+    Raises:
+        UsageError: nothing was stored there yet; reading must not make a store.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"there are no results in {folder}; measure something first, or name another --store"
+        )
+    return folder

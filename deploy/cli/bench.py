@@ -1,0 +1,79 @@
+"""``groundspeed bench``: the latency of files that exist."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from groundspeed.deploy.cli.options import (
+    artifact_options,
+    json_option,
+    launch_options,
+    round_options,
+    store_option,
+)
+from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.progress import RunProgress
+
+
+@click.command()
+@artifact_options
+@launch_options
+@round_options
+@store_option
+@json_option
+def command(
+    artifacts: tuple[Path, ...],
+    precision: str,
+    input_shapes: tuple[tuple[int, ...], ...],
+    threads: tuple[int, ...],
+    cpus: tuple[int, ...],
+    rounds: int,
+    budget_s: float | None,
+    half_width: float,
+    fresh: bool,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Measure the latency of exported files, their launches interleaved.
+
+    ARTIFACTS are folders that 'groundspeed export' made, or bare .onnx, .tflite and .param files
+    from elsewhere.
+
+    \b
+    Example:
+      groundspeed bench artifacts/* --threads 1,2
+    """  # noqa: D301
+    from groundspeed.deploy import benching, running
+    from groundspeed.deploy.adopting import open_artifact
+    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.store.store import Store
+    from groundspeed.deploy.targets.catalog import open_target
+
+    opened = [
+        open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
+    ]
+    seconds = running.SECONDS_PER_CELL * len(opened) * len(threads)
+    settings = Settings(
+        half_width=half_width,
+        max_rounds=rounds,
+        max_seconds=seconds if budget_s is None else budget_s,
+        cpus=cpus,
+        profile_runs=0,
+    )
+    with RunProgress(console(stderr=True)) as progress, Store(store_folder) as store:
+        result = benching.bench(
+            opened,
+            threads,
+            store=store,
+            target=open_target(),
+            settings=settings,
+            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+            fresh=fresh,
+            on_event=progress,
+        )
+    return show(result, as_json=as_json)

@@ -1,0 +1,72 @@
+"""``groundspeed profile``: where the time of files that exist goes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from groundspeed.deploy.cli.options import (
+    artifact_options,
+    json_option,
+    launch_options,
+    store_option,
+)
+from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.progress import RunProgress
+
+
+@click.command()
+@artifact_options
+@launch_options
+@click.option(
+    "--runs",
+    type=click.IntRange(min=2),
+    default=30,
+    show_default=True,
+    help="Profiled runs of each artifact.",
+)
+@store_option
+@json_option
+def command(
+    artifacts: tuple[Path, ...],
+    precision: str,
+    input_shapes: tuple[tuple[int, ...], ...],
+    threads: tuple[int, ...],
+    cpus: tuple[int, ...],
+    runs: int,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Measure where the time of exported files goes, op by op and module by module.
+
+    ARTIFACTS are folders that 'groundspeed export' made, or bare .onnx, .tflite and .param files
+    from elsewhere; only the former know the modules of their network.
+
+    \b
+    Example:
+      groundspeed profile artifacts/shufflenet_v2_x1_0-ncnn-fp32
+    """  # noqa: D301
+    from groundspeed.deploy import benching
+    from groundspeed.deploy.adopting import open_artifact
+    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.store.store import Store
+    from groundspeed.deploy.targets.catalog import open_target
+
+    opened = [
+        open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
+    ]
+    with RunProgress(console(stderr=True)) as progress, Store(store_folder) as store:
+        result = benching.profile(
+            opened,
+            threads,
+            store=store,
+            target=open_target(),
+            settings=Settings(profile_runs=runs, cpus=cpus),
+            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+            on_event=progress,
+        )
+    return show(result, as_json=as_json)

@@ -1,0 +1,74 @@
+"""What a run says while it goes on: a bar on a terminal, a line for each big step elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from groundspeed.deploy import events
+
+
+class RunProgress:
+    """Renders a run's events on standard error; call it with each event."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, words: str) -> None:
+        """Show what is being done, without a bar."""
+        self._progress.update(self._task, description=escape(words))
+        if not self._console.is_terminal:
+            self._console.print(escape(words))
+
+    def __call__(self, event: events.Event) -> None:
+        """Show an event."""
+        match event:
+            case events.RunStarted(done=done) if done:
+                self._console.print(f"going on after {done} launches that are stored already")
+            case events.Exporting(cell=cell):
+                network, runtime = cell.network.name, cell.runtime
+                self.say(f"exporting {network} for {runtime}, {cell.precision}")
+            case events.Exported(cell=cell, error=str(error)):
+                self._console.print(
+                    f"[red]no file for {cell.runtime}, {cell.precision}:[/red] {escape(error)}"
+                )
+            case events.RoundStarted(round=round, cells=cells):
+                self.say(f"round {round + 1} of launches")
+                self._progress.reset(self._task, total=cells)
+            case events.Launching(cell=cell, action=action):
+                verb = "profiling" if action == "profile" else "measuring"
+                self._progress.update(self._task, description=escape(f"{verb} {cell}"))
+            case events.Launched(cell=cell, stored=stored):
+                self._progress.advance(self._task)
+                if stored.error is not None:
+                    self._console.print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
+            case events.RunFinished(stopped=stopped):
+                self.say(f"done: {stopped.value}")
+            case _:
+                pass

@@ -1,0 +1,39 @@
+"""``groundspeed report``: the page of a stored run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from groundspeed.deploy.cli.options import existing_store, json_option, store_option
+
+
+@click.command()
+@click.option("--run", "run_id", type=int, help="Number of the run; by default the newest.")
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the page; by default into the results.",
+)
+@store_option
+@json_option
+def command(run_id: int | None, output: Path | None, store_folder: Path, as_json: bool) -> int:
+    """Write the HTML report of a stored run, and print its short form.
+
+    The page is one file that opens from disk without a network.
+
+    \b
+    Example:
+      groundspeed report --run 3 -o report.html
+    """  # noqa: D301
+    from groundspeed.deploy import results, running
+    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.store.store import Store
+
+    with Store(existing_store(store_folder)) as store:
+        result = results.read(store, run_id)
+    page = running.write_report(result, output or store_folder / f"report-{result.run.id}.html")
+    return show(result, as_json=as_json, report=page)

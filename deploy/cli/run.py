@@ -1,0 +1,120 @@
+"""``groundspeed run``: the whole way, from networks to a report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from groundspeed.deploy.cli.options import (
+    Names,
+    json_option,
+    launch_options,
+    network_options,
+    round_options,
+    store_option,
+)
+from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.progress import RunProgress
+
+
+@click.command()
+@click.argument("networks", nargs=-1, required=True)
+@click.option(
+    "--runtimes",
+    type=Names(),
+    default=("onnxruntime", "litert", "ncnn"),
+    show_default="onnxruntime,litert,ncnn",
+    help="Runtimes to measure in.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=Names(),
+    default=("fp32",),
+    show_default="fp32",
+    help="Precisions: fp32, fp16.",
+)
+@launch_options
+@round_options
+@click.option(
+    "--layout",
+    type=click.Choice(["NCHW", "NHWC"]),
+    help="Layout of TFLite's image inputs; NHWC saves a transpose.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=1),
+    default=600,
+    show_default=True,
+    help="Longest time for one converter, in seconds.",
+)
+@network_options
+@click.option(
+    "--report",
+    "report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the HTML report; by default into the results.",
+)
+@store_option
+@json_option
+def command(
+    networks: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    threads: tuple[int, ...],
+    cpus: tuple[int, ...],
+    rounds: int,
+    budget_s: float | None,
+    half_width: float,
+    fresh: bool,
+    layout: str | None,
+    timeout_s: float,
+    input_shapes: tuple[tuple[int, ...], ...],
+    weights: Path | None,
+    report: Path | None,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Export networks, measure and profile them in every runtime, and write a report.
+
+    Each NETWORK is a name of the zoo, path/to/file.py:callable, package.module:callable, an .onnx
+    or a .pt2 file. Launches of all combinations are interleaved. Every result is stored at once:
+    an interrupted run goes on where it was when the same command is run again.
+
+    \b
+    Example:
+      groundspeed run shufflenet_v2_x1_0 mobilenet_v2 --runtimes onnxruntime,ncnn --threads 1,2
+    """  # noqa: D301
+    from groundspeed.deploy import running
+    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.plan import Settings
+
+    cells = len(networks) * len(runtimes) * len(precisions) * len(threads)
+    with RunProgress(console(stderr=True)) as progress:
+        result, page = running.run(
+            networks,
+            runtimes=runtimes,
+            precisions=precisions,
+            threads=threads,
+            settings=Settings(
+                half_width=half_width,
+                max_rounds=rounds,
+                max_seconds=budget_s if budget_s is not None else running.SECONDS_PER_CELL * cells,
+                cpus=cpus,
+            ),
+            store_folder=store_folder,
+            report=report,
+            input_shapes=input_shapes,
+            weights=weights,
+            layout=layout,
+            timeout_s=timeout_s,
+            fresh=fresh,
+            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+            on_event=progress,
+            on_progress=progress.say,
+        )
+    return show(result, as_json=as_json, report=page)

@@ -1,0 +1,106 @@
+"""The main job: networks in, a stored run and its report out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from groundspeed.artifact import Artifact
+from groundspeed.deploy import pipeline, sources
+from groundspeed.deploy.events import OnEvent
+from groundspeed.deploy.exporting import DEFAULT_TIMEOUT_S, Exporter
+from groundspeed.deploy.plan import Cell, Settings
+from groundspeed.deploy.results import RunResult
+from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.runtimes.catalog import RUNTIMES
+
+SECONDS_PER_CELL = 25.0
+
+
+def run(
+    networks: Sequence[str],
+    *,
+    runtimes: Sequence[str],
+    precisions: Sequence[str] = ("fp32",),
+    threads: Sequence[int] = (1,),
+    settings: Settings | None = None,
+    store_folder: Path,
+    report: Path | None = None,
+    input_shapes: Sequence[tuple[int, ...]] = (),
+    weights: Path | None = None,
+    layout: str | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    fresh: bool = False,
+    command: str = "",
+    on_event: OnEvent | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> tuple[RunResult, Path]:
+    """Export, measure and profile networks, and write the report.
+
+    Args:
+        networks: as in :func:`groundspeed.deploy.sources.load`.
+        runtimes: names of the runtimes to measure in.
+        precisions: what to compute with.
+        threads: numbers of threads.
+        settings: how to measure.
+        store_folder: where results go.
+        report: where the page goes; by default ``report-<run>.html`` in the store.
+        input_shapes: shape of each input of every network; by default each network's own.
+        weights: state dict that every network gets.
+        layout: layout of TFLite's image inputs.
+        timeout_s: longest time that one converter may take.
+        fresh: begin anew even if an unfinished run of the same plan exists.
+        command: the command line that makes the run again.
+        on_event: called with everything that the run does.
+        on_progress: called with sentences about loading and exporting.
+
+    Returns:
+        The run, and the path of its report.
+
+    Raises:
+        GroundspeedError: as in ``sources.load`` and ``pipeline.run``.
+    """
+    from groundspeed.export.formats import check_precisions, format_for
+
+    formats = {runtime: format_for(runtime) for runtime in runtimes}
+    for runtime in runtimes:
+        RUNTIMES.load(runtime)
+    check_precisions(tuple(formats.values()), tuple(precisions))
+    tell = on_progress or (lambda words: None)
+    with tempfile.TemporaryDirectory(prefix="groundspeed-") as folder:
+        exporters = {}
+        for spec in networks:
+            tell(f"loading {spec}")
+            network = sources.load(spec, input_shapes=input_shapes, weights=weights)
+            exporter = Exporter(network, Path(folder), layout=layout, timeout_s=timeout_s)
+            exporters[exporter.source] = exporter
+
+        def export_one(cell: Cell) -> Artifact:
+            return exporters[cell.network].export(formats[cell.runtime], cell.precision)
+
+        with Store(store_folder) as store:
+            result = pipeline.run(
+                exporters,
+                runtimes,
+                precisions,
+                threads,
+                store=store,
+                target=open_target(),
+                export_one=export_one,
+                settings=settings,
+                command=command,
+                fresh=fresh,
+                on_event=on_event,
+            )
+    return result, write_report(result, report or store_folder / f"report-{result.run.id}.html")
+
+
+def write_report(result: RunResult, path: Path) -> Path:
+    """Write a run's report page and return its path."""
+    from groundspeed.deploy.report.from_run import report_data
+    from groundspeed.deploy.report.page import write_page
+
+    write_page(report_data(result), path)
+    return path
