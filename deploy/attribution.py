@@ -6,13 +6,15 @@ those. What an executed op *covers*:
 
 1. The canonical op that its output tensor is tied to. Moving data keeps its values, so several
    executed ops may be tied to one canonical op: the first that computes covers it.
-2. Canonical ops that no executed op is tied to were fused into a later one. An op with MACs goes to
-   the next executed op, in canonical order, that can multiply and has no such op yet; any other op
-   goes to the next executed op.
+2. Canonical ops that no executed op is tied to were fused into one. An op with MACs goes to the
+   next executed op, in canonical order, that can multiply and has no such op yet. An activation, an
+   addition or the like goes to the fused op that ends its chain, else to the multiplying op that
+   it follows (a runtime may keep the convolution's name for both). Any other op goes to the next
+   executed op.
 
-The second rule stands in for data flow, which the manifest does not hold. It can err where two
-branches are written one after the other and both end in a fused op: a light op (an activation, an
-addition) may be charged to the neighbouring branch. Times are not touched by any rule: they belong
+The second rule stands in for data flow, which the manifest does not hold. It can err where branches
+are written one after the other and both end in a fused op: a light op (an activation, an addition)
+may be charged to the neighbouring branch. Times are not touched by any rule: they belong
 to executed ops, and the rules only decide under which name they are shown.
 """
 
@@ -25,6 +27,9 @@ from groundspeed.artifact import Manifest
 from groundspeed.deploy.vocabulary import WITH_MACS, kind_of
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
+
+# What a runtime computes on the values that a convolution or a linear layer has just made.
+_FOLLOWS = frozenset({OpKind.ACTIVATION, OpKind.ELEMENTWISE, OpKind.NORMALIZATION})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +124,24 @@ def _owners(
         if op.macs:
             later = [i for i in later if i not in multiplying and _can_multiply(executed[i])]
             multiplying.update(later[:1])
-        elif not later:
+        elif op.kind in _FOLLOWS:
+            chain = _chain_end(canonical, direct, place)
+            before = owners[place - 1] if place else None
+            later = [i for i in (chain, before) if i is not None and i in multiplying] + later
+        if not later and not op.macs:
             later = [i for i in reversed(direct[:place]) if i is not None]
         owners[place] = later[0] if later else None
     return owners
+
+
+def _chain_end(canonical: Sequence[Op], direct: Sequence[int | None], place: int) -> int | None:
+    """Return the executed op that is tied to the end of a chain of light ops."""
+    for op, owner in zip(canonical[place + 1 :], direct[place + 1 :], strict=True):
+        if op.kind not in _FOLLOWS:
+            return None
+        if owner is not None:
+            return owner
+    return None
 
 
 def _only_moves(op: ProfiledOp) -> bool:

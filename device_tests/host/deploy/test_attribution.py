@@ -77,6 +77,19 @@ def test_a_fused_residual_goes_around_the_branch_that_was_written_in_between() -
     assert [one.macs for one in attribution.ops] == [10, 100]
 
 
+def test_a_fused_op_that_kept_the_name_of_its_convolution_covers_what_follows_it() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "one", macs=100),
+        op("hardswish", KIND.ACTIVATION, "one.act"),
+        op("conv_1", KIND.POINTWISE, "two", macs=10),
+        op("add", KIND.ELEMENTWISE, "two"),
+        op("mean", KIND.REDUCTION, "pool"),
+    ]
+    tensors = {"a": "conv", "b": "conv_1", "c": "mean"}
+    attribution = join(ops, tensors, [("Conv", "a"), ("Conv", "b"), ("ReduceMean", "c")])
+    assert covered(attribution) == [["conv", "hardswish"], ["conv_1", "add"], ["mean"]]
+
+
 def test_padding_before_a_convolution_is_charged_to_it() -> None:
     ops = [op("pad", KIND.DATA_MOVEMENT), op("conv", KIND.DEPTHWISE, "dw", macs=9)]
     (one,) = join(ops, {"y": "conv"}, [("Convolution (NHWC, F32) DWConv", "y")]).ops
