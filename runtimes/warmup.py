@@ -28,9 +28,9 @@ def is_steady(samples_ns: Sequence[int]) -> bool:
     """Whether the last three windows of :data:`WINDOW` samples stopped getting faster.
 
     Steady means that the last window's median is within :data:`TOLERANCE` of the fastest of the
-    two before it, or within the spread (interquartile range) of all three where the machine is
-    noisier than that. A median ignores the single late inference; the spread keeps a noisy
-    machine from warming up for ever.
+    two before it, or within its own spread (interquartile range) where the machine is noisier
+    than that. A median ignores a single late inference; the spread keeps a noisy machine from
+    warming up for ever, and being that of one window, it does not hide a trend.
     """
     if len(samples_ns) < 3 * WINDOW:
         return False
@@ -38,7 +38,7 @@ def is_steady(samples_ns: Sequence[int]) -> bool:
     first, second, last = (
         statistics.median(recent[start : start + WINDOW]) for start in range(0, 3 * WINDOW, WINDOW)
     )
-    lower, _, upper = statistics.quantiles(recent, n=4)
+    lower, _, upper = statistics.quantiles(recent[-WINDOW:], n=4)
     return abs(last - min(first, second)) <= max(TOLERANCE * last, upper - lower)
 
 
