@@ -70,9 +70,9 @@ class Exporter:
     @functools.cached_property
     def ops(self) -> tuple[Op, ...]:
         """The canonical ops of the network, with their cost on paper."""
-        from groundspeed.models import cost
+        from groundspeed.models.cost import analyze
 
-        return cost.analyze(self.prepared.program)
+        return analyze(self.prepared.program)
 
     @functools.cached_property
     def source(self) -> Source:

@@ -84,12 +84,17 @@ def list_zoo(pattern: str = "*", family: str | None = None) -> Iterator[ZooRow]:
 def inspect(network: Network) -> Inspection:
     """Return what every op of a network costs, after its batch-norms are folded."""
     from groundspeed.export.prepare import prepare
-    from groundspeed.models import cost
+    from groundspeed.models.cost import analyze, totals, uncounted
 
     prepared = prepare(network.module, network.inputs)
-    ops = cost.analyze(prepared.program)
-    total = cost.totals(ops)
+    ops = analyze(prepared.program)
+    total = totals(ops)
     reference = prepared.reference
+    folding = [note for step in prepared.steps for note in step.notes]
+    uncounted_notes = [
+        f"not counted, no rule: {target} ({', '.join(names)})"
+        for target, names in uncounted(prepared.program).items()
+    ]
     return Inspection(
         name=network.name,
         parameters=sum(parameter.numel() for parameter in reference.parameters()),
@@ -97,5 +102,5 @@ def inspect(network: Network) -> Inspection:
         flops=total.flops,
         memory_bytes=total.memory_bytes,
         ops=ops,
-        notes=tuple(note for step in prepared.steps for note in step.notes),
+        notes=(*folding, *uncounted_notes),
     )
