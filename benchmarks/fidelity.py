@@ -1,0 +1,145 @@
+"""Whether Groundspeed's latency is that of the bare engine.
+
+For each network: pairs of fresh processes, one Groundspeed launch and one bare loop, in the order
+that a coin decides. Printed is the ratio of their medians, the median over pairs, with a 95 %
+bootstrap interval. The bare loops: InferenceSession with I/O binding; ``litert-benchmark``, which
+ships with ai-edge-litert; an ncnn extractor loop.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import bootstrap
+from subjects import Subject, parser, subject
+
+from groundspeed.deploy.targets.local import LocalTarget
+
+WARMUP = 20
+_LOOP = """
+import statistics, sys, time
+import numpy as np
+{setup}
+times = []
+for _ in range({warmup} + {runs}):
+    begin = time.perf_counter_ns()
+    {call}
+    times.append(time.perf_counter_ns() - begin)
+print(statistics.median(times[{warmup}:]))
+"""
+_ONNXRUNTIME = """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = {threads}
+session = onnxruntime.InferenceSession({files[model]!r}, options, ["CPUExecutionProvider"])
+binding = session.io_binding()
+for value in session.get_inputs():
+    array = np.random.default_rng(0).standard_normal(value.shape, np.float32)
+    binding.bind_ortvalue_input(value.name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+for value in session.get_outputs():
+    binding.bind_output(value.name)
+"""
+_NCNN = """
+import ncnn
+net = ncnn.Net()
+net.opt.num_threads = {threads}
+net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+net.opt.use_bf16_packed = net.opt.use_bf16_storage = False
+assert net.load_param({files[param]!r}) == 0 and net.load_model({files[bin]!r}) == 0
+array = np.random.default_rng(0).standard_normal({shape}, np.float32)
+mat = ncnn.Mat(array).clone()
+output = net.output_names()[0]
+def once():
+    extractor = net.create_extractor()
+    extractor.input("in0", mat)
+    extractor.extract(output)
+"""
+
+
+def bare_ns(model: Subject, threads: int, runs: int) -> float:
+    """Return the median latency of the bare loop, in a fresh process."""
+    if model.runtime == "litert":
+        return _litert_benchmark_ns(model, threads, runs)
+    setup, call = {
+        "onnxruntime": (_ONNXRUNTIME, "session.run_with_iobinding(binding)"),
+        "ncnn": (_NCNN, "once()"),
+    }[model.runtime]
+    setup = setup.format(
+        threads=threads,
+        files={role: str(path) for role, path in model.files.items()},
+        shape=model.specs[0].shape[1:] if model.specs else (),
+    )
+    code = _LOOP.format(setup=setup, call=call, warmup=WARMUP, runs=runs)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def _litert_benchmark_ns(model: Subject, threads: int, runs: int) -> float:
+    """Return the median that ``litert-benchmark`` itself reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        subprocess.run(
+            [
+                *(sys.executable, "-P", "-m", "ai_edge_litert.tools.benchmark_litert_model"),
+                *(f"--model={model.files['model']}", f"--num_threads={threads}"),
+                *(f"--num_runs={runs}", f"--warmup_runs={WARMUP}", f"--result_json={result}"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return float(json.loads(result.read_text())["latency"]["median_ms"]) * 1e6
+
+
+def measure(model: Subject, threads: int, pairs: int, runs: int) -> dict[str, object]:
+    """Return the ratio of one network."""
+    job = model.job("measure", threads, min_samples=runs, max_samples=runs, min_seconds=0.0)
+    coin, logs = random.Random(0), []
+    for _ in range(pairs):
+        times: dict[bool, float] = {}
+        for is_ours in coin.sample([True, False], 2):
+            if is_ours:
+                times[True] = statistics.median(LocalTarget().run(job).samples_ns)
+            else:
+                times[False] = bare_ns(model, threads, runs)
+        logs.append(np.log(times[True] / times[False]))
+    interval = bootstrap((logs,), np.median, rng=0, method="percentile").confidence_interval
+    low, high = np.exp(interval)
+    return {
+        "model": model.name,
+        "runtime": model.runtime,
+        "threads": threads,
+        "pairs": pairs,
+        "ratio": float(np.exp(np.median(logs))),
+        "low": float(low),
+        "high": float(high),
+    }
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--pairs", type=int, default=12)
+    options.add_argument("--runs", type=int, default=100)
+    asked = options.parse_args()
+    rows = [
+        measure(subject(path, tuple(asked.shape)), asked.threads, asked.pairs, asked.runs)
+        for path in asked.models
+    ]
+    if asked.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
