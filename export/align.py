@@ -125,8 +125,10 @@ def _value(op: str, tensor: torch.Tensor) -> Value:
 
 def _moments(array: Array) -> tuple[float, float, float]:
     wide = array.astype(np.float64, copy=False)
-    peak = float(np.max(np.abs(wide), initial=0.0))
-    return float(wide.mean()), float(wide.std()), peak
+    with np.errstate(all="ignore"):
+        # What is not finite has moments that equal nothing.
+        peak = float(np.max(np.abs(wide), initial=0.0))
+        return float(wide.mean()), float(wide.std()), peak
 
 
 def _holds(value: Value, array: Array, tolerance: float) -> bool:

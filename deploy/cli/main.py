@@ -79,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         result = group.main(arguments, prog_name="groundspeed", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _say("interrupted", 130)
+    except click.exceptions.Abort as error:
+        # Click makes this of a KeyboardInterrupt, whose own words say how to go on.
+        return _say(str(error.__cause__ or error.__context__ or "") or "interrupted", 130)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -88,8 +89,6 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if debug:
             raise
         return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
     except OSError as error:
         if debug or isinstance(error, BrokenPipeError):
             raise
