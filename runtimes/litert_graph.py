@@ -36,10 +36,12 @@ class Node:
 
     Attributes:
         op: its kind, in the words of the TFLite schema ("CONV_2D").
+        inputs: names of the tensors that it reads.
         outputs: names of the tensors that it computes.
     """
 
     op: str
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
@@ -101,7 +103,9 @@ def nodes(interpreter: Any) -> list[Node]:
     return [
         Node(
             op=operator["op_name"],
-            outputs=tuple(names[int(index)] for index in operator["outputs"]),
+            # An optional input that is not given has the index -1; constants may have no name.
+            inputs=tuple(names[index] for index in operator["inputs"] if index in names),
+            outputs=tuple(names[index] for index in operator["outputs"]),
         )
         for operator in interpreter._get_ops_details()
     ]

@@ -14,11 +14,15 @@ from groundspeed.errors import ArtifactError, MissingExtra
 from groundspeed.measurement import OpProfile, Options
 from groundspeed.runtimes import litert_graph
 from groundspeed.runtimes.feeds import checked, file_of
+from groundspeed.runtimes.interleave import interleaved
+from groundspeed.runtimes.litert_alignment import align
 from groundspeed.runtimes.litert_graph import PACKAGE, engine
+from groundspeed.runtimes.litert_library import Library
+from groundspeed.runtimes.litert_profiler import Events, ProfiledModel, executed, times_ns
 from groundspeed.runtimes.session import Array
 
 if PACKAGE == "ai-edge-litert":
-    from ai_edge_litert import compiled_model as litert  # type: ignore[import-untyped]
+    from ai_edge_litert import compiled_model as litert
 
 
 class LiteRt:
@@ -86,11 +90,19 @@ class LiteRtSession:
             raise MissingExtra(
                 "tflite-runtime has no profiler: pip install 'groundspeed[litert]' for LiteRT's"
             )
-        # The profiler's part binds to a shared library, which only profiling needs.
-        from groundspeed.runtimes.litert_profiler import profile
-
         feeds = checked(self.inputs, inputs)
-        return profile(self._path, self._options.threads, feeds, self.bind(inputs), runs)
+        nodes = litert_graph.nodes(litert_graph.plain_interpreter(self._path))
+        library = Library(Path(engine.__file__).parent / "libLiteRt.so")
+        with ProfiledModel(library, self._path, self._options.threads, feeds) as profiled:
+            recorded: list[Events] = []
+            times = interleaved(self.bind(inputs), lambda: recorded.append(profiled.record()), runs)
+            found = executed(recorded[-1])
+        return OpProfile(
+            ops=align(nodes, [event for _, event in found]),
+            times_ns=times_ns(recorded[-runs:], [index for index, _ in found]),
+            profiled_ns=times.profiled_ns,
+            plain_ns=times.plain_ns,
+        )
 
     def close(self) -> None:
         """Give back what the session holds."""
