@@ -1,8 +1,8 @@
 """Whether Groundspeed's latency is that of the bare engine.
 
 For each network: pairs of fresh processes, one Groundspeed launch and one bare loop, in the order
-that a coin decides. Printed is the ratio of their medians, the median over pairs, with a 95 % bootstrap
-interval, and the same of their minima, which a busy machine disturbs less. The bare loops:
+that a coin decides. Printed is the ratio of their medians, the median over pairs, with a 95 %
+bootstrap interval, and the same of their minima, which a busy machine disturbs less. Bare loops:
 InferenceSession with I/O binding; ``litert-benchmark``, which ships with ai-edge-litert; an ncnn
 extractor loop.
 """
