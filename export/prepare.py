@@ -15,6 +15,7 @@ import groundspeed
 from groundspeed.artifact import Step
 from groundspeed.errors import InputError
 from groundspeed.export.fold import Folded, fold_batchnorm
+from groundspeed.export.from_onnx import OnnxNetwork
 from groundspeed.export.graph import editable
 from groundspeed.export.rewrites.catalog import rewrite_canonical
 from groundspeed.export.trace import trace
@@ -30,12 +31,14 @@ class Prepared:
         program: the canonical graph: traced, folded, rewritten. Every node carries the module path
             (``nn_module_stack``) and source line (``stack_trace``) of the user's network.
         reference: the untouched network, what every file is compared with.
+        traced: the same as a program, which can be handed to another process.
         inputs: example inputs, in order.
         steps: what was done, and what was left undone and why.
     """
 
     program: ExportedProgram
     reference: nn.Module
+    traced: ExportedProgram
     inputs: tuple[torch.Tensor, ...]
     steps: tuple[Step, ...]
 
@@ -58,11 +61,15 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
         traced, reference = trace(network, inputs), network
     graph_module = editable(traced)
     steps = [
-        Step(name="trace", by=f"torch {torch.__version__}"),
+        Step(
+            name="trace",
+            by=f"torch {torch.__version__}",
+            notes=network.notes if isinstance(network, OnnxNetwork) else (),
+        ),
         *rewrite_canonical(graph_module),
         _fold_step(fold_batchnorm(graph_module)),
     ]
-    return Prepared(retrace(graph_module, inputs), reference, inputs, tuple(steps))
+    return Prepared(retrace(graph_module, inputs), reference, traced, inputs, tuple(steps))
 
 
 def retrace(graph_module: GraphModule, inputs: Sequence[torch.Tensor]) -> ExportedProgram:

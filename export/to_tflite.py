@@ -143,16 +143,11 @@ def _signature(path: Path) -> Any:
 
 def _specs(details: dict[str, dict[str, Any]], layout: str) -> tuple[TensorSpec, ...]:
     """Return the specs of a signature's tensors, which are called ``args_0``, ``args_1``, …."""
-    ordered = sorted(details.items(), key=lambda item: int(item[0].rpartition("_")[2]))
     specs = []
-    for _, detail in ordered:
-        shape = tuple(int(size) for size in detail["shape"])
+    for name in sorted(details, key=lambda name: int(name.rpartition("_")[2])):
+        shape = tuple(int(size) for size in details[name]["shape"])
+        dtype = details[name]["dtype"].__name__
         specs.append(
-            TensorSpec(
-                name=detail["name"],
-                shape=shape,
-                dtype=detail["dtype"].__name__,
-                layout=layout_of(shape, layout),
-            )
+            TensorSpec(name=name, shape=shape, dtype=dtype, layout=layout_of(shape, layout))
         )
     return tuple(specs)
