@@ -27,7 +27,7 @@ _WHOLE_RUN = b"Invoke"
 class ProfiledModel:
     """A second compiled model of the same file, with kernels and threads of the first.
 
-    Its profiler can be on only because it was compiled with one.
+    The first cannot be profiled: a profiler is compiled in, or is not there.
 
     Args:
         library: the shared library of LiteRT.

@@ -1,4 +1,6 @@
 import ctypes.util
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -233,6 +235,17 @@ def test_where_only_the_interpreter_exists_it_computes_the_same(
     older.bind(feeds)()
     with pytest.raises(MissingExtra, match="no profiler"):
         older.profile(feeds, runs=1)
+
+
+def test_without_either_package_the_maintained_one_is_advised() -> None:
+    statements = """
+import sys
+sys.modules["ai_edge_litert"] = sys.modules["tflite_runtime"] = None
+from groundspeed.runtimes.catalog import RUNTIMES
+RUNTIMES.load("litert")
+"""
+    process = subprocess.run([sys.executable, "-c", statements], capture_output=True, text=True)
+    assert "needs the package 'ai_edge_litert" in process.stderr.splitlines()[-1]
 
 
 def test_a_library_without_a_profiler_is_named() -> None:
