@@ -16,7 +16,7 @@ from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import open_target
 from groundspeed.runtimes.catalog import RUNTIMES
 
-SECONDS_PER_CELL = 25.0
+SECONDS_PER_CELL = 20.0
 
 
 def run(

@@ -1,43 +1,71 @@
-"""Profiled and plain runs in turn, so that both see the same machine."""
+"""Profiled and plain runs in short blocks by turns, so that both see the same machine."""
 
 from __future__ import annotations
 
 import gc
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 WARMUP_RUNS = 3
+BLOCK = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """End-to-end durations, one of each kind for each turn."""
+    """End-to-end durations, as many of each kind.
+
+    Attributes:
+        profiled_ns: of the profiled runs that count.
+        plain_ns: of the plain runs that count.
+        counted: which calls of the profiled one count, by their index among all that were made.
+    """
 
     profiled_ns: tuple[int, ...]
     plain_ns: tuple[int, ...]
+    counted: tuple[int, ...]
+
+    @property
+    def profilers_cost_ns(self) -> float:
+        """What profiling adds to a run: the difference of the medians, at least 0."""
+        return max(0.0, statistics.median(self.profiled_ns) - statistics.median(self.plain_ns))
 
 
-def interleaved(plain: Callable[[], object], profiled: Callable[[], object], turns: int) -> Times:
-    """Run both in turn, after :data:`WARMUP_RUNS` of each.
+def interleaved(plain: Callable[[], object], profiled: Callable[[], object], runs: int) -> Times:
+    """Run both by turns, :data:`BLOCK` runs at a time, until ``runs`` of each are counted.
 
-    The order changes every turn: whichever runs second finds its weights pushed out of the cache
-    by the first, and neither kind shall bear that alone.
+    The first runs of a block do not count: the other kind has just pushed this kind's weights out
+    of the caches, and no launch that only measures pays for that.
     """
-    for _ in range(WARMUP_RUNS):
-        plain()
-        profiled()
     durations: dict[bool, list[int]] = {True: [], False: []}
-    gc_was_on = gc.isenabled()
+    counted: list[int] = []
+    calls = 0
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
-        for turn in range(turns):
-            for is_profiled in (True, False) if turn % 2 else (False, True):
-                call = profiled if is_profiled else plain
-                start = time.perf_counter_ns()
-                call()
-                durations[is_profiled].append(time.perf_counter_ns() - start)
+        while len(counted) < runs:
+            size = min(BLOCK, runs - len(counted))
+            durations[False] += _block(plain, size)
+            durations[True] += _block(profiled, size)
+            counted += range(calls + WARMUP_RUNS, calls + WARMUP_RUNS + size)
+            calls += WARMUP_RUNS + size
     finally:
-        if gc_was_on:
+        if was_enabled:
             gc.enable()
-    return Times(profiled_ns=tuple(durations[True]), plain_ns=tuple(durations[False]))
+    return Times(
+        profiled_ns=tuple(durations[True]),
+        plain_ns=tuple(durations[False]),
+        counted=tuple(counted),
+    )
+
+
+def _block(call: Callable[[], object], size: int) -> list[int]:
+    for _ in range(WARMUP_RUNS):
+        call()
+    times = []
+    for _ in range(size):
+        begin = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - begin)
+    return times

@@ -99,7 +99,9 @@ class LiteRtSession:
             found = executed(recorded[-1])
         return OpProfile(
             ops=align(nodes, [event for _, event in found]),
-            times_ns=times_ns(recorded[-runs:], [index for index, _ in found]),
+            times_ns=times_ns(
+                [recorded[index] for index in times.counted], [index for index, _ in found]
+            ),
             profiled_ns=times.profiled_ns,
             plain_ns=times.plain_ns,
         )

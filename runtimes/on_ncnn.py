@@ -17,7 +17,7 @@ from groundspeed.artifact import TensorSpec
 from groundspeed.errors import ArtifactError, InputError, LaunchError
 from groundspeed.measurement import OpProfile, Options, ProfiledOp
 from groundspeed.runtimes.feeds import checked, file_of, random_feeds
-from groundspeed.runtimes.interleave import WARMUP_RUNS, interleaved
+from groundspeed.runtimes.interleave import interleaved
 from groundspeed.runtimes.ncnn_param import Layer, read_param
 from groundspeed.runtimes.session import Array
 
@@ -126,7 +126,7 @@ class NcnnSession:
         layers = [layer for layer in self._layers if layer.type != "Input"]
         passes = _Passes(self, self._blobs(inputs), [layer.tops[0] for layer in layers])
         times = interleaved(self.bind(inputs), passes.once, runs)
-        kept = passes.times[WARMUP_RUNS:]
+        kept = [passes.times[index] for index in times.counted]
         call_ns = round(statistics.median(passes.null))
         return OpProfile(
             ops=tuple(

@@ -22,7 +22,7 @@ _INSERTED = {"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"}
 
 @dataclass(frozen=True)
 class Trace:
-    """What a trace says of its last runs.
+    """What a trace says of the runs that count.
 
     Attributes:
         kernels: name and op type of each executed node, in order of execution.
@@ -37,18 +37,23 @@ class Trace:
         return tuple(tuple(max(0, time - cost_ns) for time in times) for times in self.times_ns)
 
 
-def read_trace(path: Path, runs: int) -> Trace:
-    """Read the last ``runs`` runs of a trace; runs before them were warm-up.
+def read_trace(path: Path, counted: Sequence[int]) -> Trace:
+    """Read the runs of a trace that count.
+
+    Args:
+        path: the trace.
+        counted: indices of the runs that count, ascending, among all that were made.
 
     Raises:
         LaunchError: the trace has fewer runs, or runs that executed different nodes.
     """
-    found = _runs(json.loads(path.read_text()))[-runs:]
-    if len(found) < runs or not found:
+    made = _runs(json.loads(path.read_text()))
+    if not counted or len(made) <= counted[-1]:
         raise LaunchError(
-            f"ONNX Runtime's profile has {len(found)} runs where {runs} were made; "
+            f"ONNX Runtime's profile has {len(made)} runs where more were made; "
             "ask for fewer profiled runs"
         )
+    found = [made[index] for index in counted]
     orders = {tuple((event["name"], event["args"]["op_name"]) for event in run) for run in found}
     if len(orders) > 1:
         raise LaunchError(

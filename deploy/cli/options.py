@@ -130,7 +130,7 @@ def round_options(function: F) -> F:
             "--budget",
             "budget_s",
             type=click.FloatRange(min=0),
-            help="Seconds after which no round of launches begins.  [default: 25 for each cell]",
+            help="Seconds after which no round of launches begins.  [default: 20 for each cell]",
         ),
         click.option(
             "--rounds",

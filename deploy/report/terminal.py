@@ -12,7 +12,7 @@ from groundspeed.deploy.breakdown import Breakdown
 from groundspeed.deploy.report import tables
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
-from groundspeed.deploy.report.text import interval, ms, percent
+from groundspeed.deploy.report.text import interval, ms, percent, threads
 from groundspeed.units import bytes_text
 
 COSTLIEST_OPS = 5
@@ -40,23 +40,26 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
 def _table(title: str, first: str, *others: str) -> Table:
     # Names are the user's own and may hold what rich would take for markup.
     table = Table(
-        title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False
+        title=Text(title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column(Text(first), overflow="fold")
     for name in others:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(name), justify="right", no_wrap=True)
     return table
 
 
 def _headline(network: Network) -> Table:
-    names = ("latency, ms", "95 % interval", "ratio", "first run", "load", "peak memory", "file")
-    table = _table(f"\n{network.name}", "runtime", "precision", "threads", *names)
+    names = ("ms", "95 % interval", "ratio", "first run", "load", "memory", "file")
+    table = _table(f"\n{network.name}: latency{_common(network)}", "runtime", *names)
     for cell in network.cells:
         memory = cell.peak_memory_bytes
         table.add_row(
-            cell.measured.runtime,
-            cell.measured.precision,
-            str(cell.measured.threads),
+            cell.label,
             Text(ms(cell.latency.estimate_ns), style="bold green" if cell.ratio == 1 else "bold"),
             interval(cell.latency.interval),
             f"{cell.ratio:.2f}",
@@ -66,6 +69,14 @@ def _headline(network: Network) -> Table:
             bytes_text(cell.file_bytes),
         )
     return table
+
+
+def _common(network: Network) -> str:
+    """Return what the labels leave out because all cells have it: " (fp32, 1 thread)"."""
+    measured = [cell.measured for cell in network.cells]
+    common = [{one.precision for one in measured}, {threads(one.threads) for one in measured}]
+    words = ", ".join(word for words in common if len(words) == 1 for word in words)
+    return f" ({words})" if words else ""
 
 
 def _kinds(network: Network) -> Table:
