@@ -16,8 +16,7 @@ HEAVY = ("torch", "onnx", "litert_torch", "jax", "scipy", "sqlalchemy", "plotly"
 
 # room -> rooms and packages that its files may not import, anywhere.
 FORBIDDEN = {
-    "groundspeed": ("groundspeed.deploy", "groundspeed.export", "groundspeed.models")
-    + ("groundspeed.runtimes", *HEAVY),
+    "groundspeed": (*(f"groundspeed.{room}" for room in ROOMS), *HEAVY),
     "runtimes": ("groundspeed.deploy", "groundspeed.export", "groundspeed.models", *HEAVY),
     "models": ("groundspeed.deploy", "groundspeed.export", "groundspeed.runtimes", "onnx"),
     "export": ("groundspeed.deploy", "groundspeed.models"),
