@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
+from torch.fx.graph import CodeGen, _PyTreeCodeGen
 
 import groundspeed
 from groundspeed.artifact import Step
@@ -28,7 +29,8 @@ class Prepared:
     """A network that is ready to be written in any format.
 
     Attributes:
-        program: the canonical graph: traced, folded, rewritten. Every node carries the module path
+        program: the canonical graph: traced, folded, rewritten; its outputs are a tensor or a flat
+            tuple, since files know no dicts. Every node carries the module path
             (``nn_module_stack``) and source line (``stack_trace``) of the user's network.
         reference: the untouched network, what every file is compared with.
         traced: the same as a program, which can be handed to another process.
@@ -60,6 +62,7 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
     else:
         traced, reference = trace(network, inputs), network
     graph_module = editable(traced)
+    _flatten_outputs(graph_module)
     steps = [
         Step(
             name="trace",
@@ -78,6 +81,16 @@ def retrace(graph_module: GraphModule, inputs: Sequence[torch.Tensor]) -> Export
         # torch.export warns about its own internals.
         warnings.simplefilter("ignore")
         return torch.export.export(graph_module, tuple(inputs))
+
+
+def _flatten_outputs(graph_module: GraphModule) -> None:
+    """Let a network that answers with a dict, or with tuples in tuples, answer with a tuple."""
+    code = graph_module.graph._codegen
+    assert isinstance(code, _PyTreeCodeGen)
+    assert code.pytree_info.out_spec is not None
+    if not code.pytree_info.out_spec.is_leaf():
+        graph_module.graph.set_codegen(CodeGen())
+        graph_module.recompile()
 
 
 def _runnable(program: ExportedProgram, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
