@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ def check(
     reference: nn.Module,
     inputs: Sequence[torch.Tensor],
     written: Written,
+    folder: Path,
     *,
     runtime: str,
     precision: str,
@@ -45,12 +47,14 @@ def check(
         program: the canonical graph that the file was written from.
         reference: the untouched network.
         inputs: example inputs of the network.
-        written: the file.
+        written: what a writer made.
+        folder: where its files are.
         runtime: the runtime that opens it.
         precision: what the runtime is asked to compute with.
     """
     options = Options(precision=precision)
-    session: Session = RUNTIMES.load(runtime)().open(written.paths, options, written.inputs)
+    files = {file.role: folder / file.name for file in written.files}
+    session: Session = RUNTIMES.load(runtime)().open(files, options, written.inputs)
     try:
         agreements = _agreements(session, reference, inputs, written)
         passed = all(passes(each, precision) for each in agreements)
