@@ -1,0 +1,101 @@
+"""A small network with everything that writers are known to get wrong, and what it becomes."""
+
+import pytest
+import torch
+from torch import nn
+
+from groundspeed.export.prepare import prepare
+
+
+class Unit(nn.Module):
+    """ShuffleNetV2's basic unit: split, two convolutions on one half, concatenate, shuffle."""
+
+    def __init__(self, channels):
+        super().__init__()
+        half = channels // 2
+        self.branch = nn.Sequential(
+            nn.Conv2d(half, half, 1, bias=False),
+            nn.BatchNorm2d(half),
+            nn.ReLU(),
+            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False),
+            nn.BatchNorm2d(half),
+        )
+
+    def forward(self, x):
+        left, right = x.chunk(2, dim=1)
+        x = torch.cat((left, self.branch(right)), dim=1)
+        batch, channels, height, width = x.shape
+        x = x.view(batch, 2, channels // 2, height, width).transpose(1, 2)
+        return x.reshape(batch, channels, height, width)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        self.unit = Unit(16)
+        self.classifier = nn.Linear(16, 10)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                nn.init.normal_(layer.running_mean)
+                nn.init.uniform_(layer.running_var, 0.5, 2.0)
+
+    def forward(self, x):
+        return self.classifier(self.unit(self.stem(x)).mean((2, 3)))
+
+
+class Bessel(nn.Module):
+    """An op that no format has."""
+
+    def forward(self, x):
+        return torch.special.i0e(x)
+
+
+class TwoHeads(nn.Module):
+    """Two inputs of different kinds, and a dict for an answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.scale = nn.Linear(5, 8)
+
+    def forward(self, image, condition):
+        x = self.conv(image) * self.scale(condition)[:, :, None, None]
+        return {"map": x.relu(), "pooled": x.mean((2, 3))}
+
+
+@pytest.fixture(scope="session")
+def small():
+    """The small network, prepared."""
+    torch.manual_seed(0)
+    return prepare(Network(), [torch.randn(1, 3, 32, 32)])
+
+
+@pytest.fixture(scope="session")
+def two_heads():
+    torch.manual_seed(0)
+    return prepare(TwoHeads(), [torch.randn(1, 3, 12, 16), torch.randn(1, 5)])
+
+
+@pytest.fixture(scope="session")
+def unsayable():
+    return prepare(Bessel(), [torch.randn(1, 3, 8, 8)])
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes a prepared network with a writer."""
+    from groundspeed.export.rewrites.catalog import rewrite
+
+    def write(writer, format, prepared, *, precision="fp32", layout=None):
+        graph_module, _ = rewrite(prepared.program, format)
+        return writer.write(
+            graph_module, prepared.inputs, tmp_path, precision=precision, layout=layout
+        )
+
+    return write
