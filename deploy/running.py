@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,17 +69,22 @@ def run(
         RUNTIMES.load(runtime)
     check_precisions(tuple(formats.values()), tuple(precisions))
     tell = on_progress or (lambda words: None)
-    with tempfile.TemporaryDirectory(prefix="groundspeed-") as folder:
-        exporters = {}
-        for spec in networks:
-            tell(f"loading {spec}")
-            network = sources.load(spec, input_shapes=input_shapes, weights=weights)
-            exporter = Exporter(network, Path(folder), layout=layout, timeout_s=timeout_s)
-            exporters[exporter.source] = exporter
+    # Not a temporary folder: the log of a converter that failed stays here.
+    exports = store_folder / "exports"
+    exporters = {}
+    for spec in networks:
+        tell(f"loading {spec}")
+        network = sources.load(spec, input_shapes=input_shapes, weights=weights)
+        exporter = Exporter(network, exports, layout=layout, timeout_s=timeout_s)
+        exporters[exporter.source] = exporter
+    made: list[Path] = []
 
-        def export_one(cell: Cell) -> Artifact:
-            return exporters[cell.network].export(formats[cell.runtime], cell.precision)
+    def export_one(cell: Cell) -> Artifact:
+        artifact = exporters[cell.network].export(formats[cell.runtime], cell.precision)
+        made.append(artifact.folder)
+        return artifact
 
+    try:
         with Store(store_folder) as store:
             result = pipeline.run(
                 exporters,
@@ -94,6 +99,10 @@ def run(
                 fresh=fresh,
                 on_event=on_event,
             )
+    finally:
+        # The store has copies of them, by content.
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
     return result, write_report(result, report or store_folder / f"report-{result.run.id}.html")
 
 

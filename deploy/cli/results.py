@@ -37,12 +37,15 @@ def plain(result: RunResult) -> dict[str, Any]:
 
 
 def _cell(result: CellResult) -> dict[str, Any]:
+    artifact = result.artifact
     return {
         "network": result.cell.network.name,
         "runtime": result.cell.runtime,
         "precision": result.cell.precision,
         "threads": result.cell.threads,
-        "artifact": result.artifact.id if result.artifact else None,
+        "artifact": artifact.id if artifact else None,
+        "size_bytes": artifact.size_bytes if artifact else None,
+        "parity": artifact.manifest.parity if artifact else None,
         "export_error": result.export_error,
         "failures": result.failures,
         "launches": len(result.launches),
