@@ -8,7 +8,12 @@ import click
 from rich.table import Table
 
 from groundspeed.artifact import Artifact
-from groundspeed.deploy.cli.options import Names, json_option, network_options
+from groundspeed.deploy.cli.options import (
+    Names,
+    conversion_options,
+    json_option,
+    network_options,
+)
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.units import bytes_text
 
@@ -24,14 +29,6 @@ from groundspeed.units import bytes_text
     help="Formats.",
 )
 @click.option(
-    "--precision",
-    "precisions",
-    type=Names(),
-    default=("fp32",),
-    show_default="fp32",
-    help="Precisions: fp32, fp16.",
-)
-@click.option(
     "-o",
     "--output",
     "folder",
@@ -40,19 +37,7 @@ from groundspeed.units import bytes_text
     show_default=True,
     help="Folder for the artifacts.",
 )
-@click.option(
-    "--layout",
-    type=click.Choice(["NCHW", "NHWC"]),
-    help="Layout of TFLite's image inputs; NHWC saves a transpose.",
-)
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=1),
-    default=600,
-    show_default=True,
-    help="Longest time for one converter, in seconds.",
-)
+@conversion_options
 @network_options
 @json_option
 def command(

@@ -99,6 +99,35 @@ def network_options(function: F) -> F:
     )(function)
 
 
+def conversion_options(function: F) -> F:
+    """Add how a network is converted: precisions, layout, and how long it may take."""
+    for option in (
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=click.FloatRange(min=1),
+            default=600,
+            show_default=True,
+            help="Longest time for one converter, in seconds.",
+        ),
+        click.option(
+            "--layout",
+            type=click.Choice(["NCHW", "NHWC"]),
+            help="Layout of TFLite's image inputs.  [default: NHWC]",
+        ),
+        click.option(
+            "--precision",
+            "precisions",
+            type=Names(),
+            default=("fp32",),
+            show_default="fp32",
+            help="Precisions: fp32, fp16.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def launch_options(function: F) -> F:
     """Add how an artifact is run: threads and CPUs."""
     function = click.option(

@@ -10,6 +10,7 @@ import click
 
 from groundspeed.deploy.cli.options import (
     Names,
+    conversion_options,
     json_option,
     launch_options,
     network_options,
@@ -29,29 +30,9 @@ from groundspeed.deploy.cli.progress import RunProgress
     show_default="onnxruntime,litert,ncnn",
     help="Runtimes to measure in.",
 )
-@click.option(
-    "--precision",
-    "precisions",
-    type=Names(),
-    default=("fp32",),
-    show_default="fp32",
-    help="Precisions: fp32, fp16.",
-)
 @launch_options
 @round_options
-@click.option(
-    "--layout",
-    type=click.Choice(["NCHW", "NHWC"]),
-    help="Layout of TFLite's image inputs; NHWC saves a transpose.",
-)
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=1),
-    default=600,
-    show_default=True,
-    help="Longest time for one converter, in seconds.",
-)
+@conversion_options
 @network_options
 @click.option(
     "--report",
