@@ -154,8 +154,8 @@ def from_onnx(model: onnx.ModelProto, *, seed: int = 0) -> tuple[OnnxNetwork, tu
             "convert it with onnx.version_converter"
         )
     constants = {tensor.name: to_torch(tensor) for tensor in graph.initializer}
-    declared = [value for value in graph.input if value.name not in constants]
-    inputs, notes = _example_inputs(declared, seed)
+    declared = declared_inputs(graph)
+    inputs, notes = example_inputs(model, seed=seed)
     network = OnnxNetwork(
         tuple(value.name for value in declared), tuple(value.name for value in graph.output)
     )
@@ -216,12 +216,23 @@ def _as_torch_stores_it(
     return replace(node, attributes=attributes), constants
 
 
-def _example_inputs(
-    declared: list[onnx.ValueInfoProto], seed: int
+def declared_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Return the inputs of a graph; older files list their weights among them."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
+
+
+def example_inputs(
+    model: onnx.ModelProto, *, seed: int = 0
 ) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
+    """Return random inputs of a model's shapes, and what had to be decided for them.
+
+    Raises:
+        SourceError: an input has no fixed shape, or is not floating point.
+    """
     generator = torch.Generator().manual_seed(seed)
     inputs, notes = [], []
-    for value in declared:
+    for value in declared_inputs(model.graph):
         sizes = []
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.dim_value and axis > 0:

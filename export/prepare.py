@@ -70,7 +70,7 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
             notes=network.notes if isinstance(network, OnnxNetwork) else (),
         ),
         *rewrite_canonical(graph_module),
-        _fold_step(fold_batchnorm(graph_module)),
+        fold_step(fold_batchnorm(graph_module)),
     ]
     return Prepared(retrace(graph_module, inputs), reference, traced, inputs, tuple(steps))
 
@@ -107,7 +107,8 @@ def _runnable(program: ExportedProgram, inputs: tuple[torch.Tensor, ...]) -> nn.
     return module
 
 
-def _fold_step(folded: Folded) -> Step:
+def fold_step(folded: Folded) -> Step:
+    """Return what was folded, and what was not and why, for the manifest."""
     noun = "normalization" if folded.count == 1 else "normalizations"
     notes = (
         [f"{folded.count} batch {noun} folded into the weights beside it"] if folded.count else []

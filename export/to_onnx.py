@@ -39,25 +39,51 @@ class OnnxWriter:
         layout: str | None,
     ) -> Written:
         """Write ``model.onnx``; see ``Writer.write``."""
-        if layout not in (None, NCHW):
-            raise ExportError(f"ONNX convolutions read NCHW, not {layout}; leave --layout out")
-        model = _simplified(_exported(graph_module, inputs))
-        steps = [
-            Step(name="to_onnx", by=f"torch {torch.__version__}", notes=(f"opset {OPSET}",)),
-            Step(name="simplify", by=f"onnxsim {version('onnxsim')}"),
-        ]
-        if precision == "fp16":
-            model, step = _half(model)
-            steps.append(step)
-        path = folder / FILE
-        onnx.save(model, path)
-        onnx.checker.check_model(path, full_check=True)
-        return Written(
-            files=(File.of("model", path),),
-            inputs=tuple(map(_spec, model.graph.input)),
-            outputs=tuple(map(_spec, model.graph.output)),
-            steps=tuple(steps),
-        )
+        check_layout(layout)
+        model = _exported(graph_module, inputs)
+        step = Step(name="to_onnx", by=f"torch {torch.__version__}", notes=(f"opset {OPSET}",))
+        return finish(model, folder, precision=precision, steps=(step,))
+
+
+def check_layout(layout: str | None) -> None:
+    """Make sure that ONNX has a layout for image inputs.
+
+    Raises:
+        ExportError: it has not.
+    """
+    if layout not in (None, NCHW):
+        raise ExportError(f"ONNX convolutions read NCHW, not {layout}; leave --layout out")
+
+
+def finish(
+    model: ModelProto, folder: Path, *, precision: str, steps: Sequence[Step] = ()
+) -> Written:
+    """Simplify a model, write it as ``model.onnx`` and prove that it is well formed.
+
+    Args:
+        model: the model, with fixed shapes.
+        folder: where the file goes; it exists.
+        precision: "fp32" or "fp16".
+        steps: what was done to the model before.
+
+    Raises:
+        ExportError: a converter failed.
+        MissingExtra: float16 is asked for, and ONNX Runtime's converter is not installed.
+    """
+    model = _simplified(model)
+    done = [*steps, Step(name="simplify", by=f"onnxsim {version('onnxsim')}")]
+    if precision == "fp16":
+        model, step = _half(model)
+        done.append(step)
+    path = folder / FILE
+    onnx.save(model, path)
+    onnx.checker.check_model(path, full_check=True)
+    return Written(
+        files=(File.of("model", path),),
+        inputs=tuple(map(_spec, model.graph.input)),
+        outputs=tuple(map(_spec, model.graph.output)),
+        steps=tuple(done),
+    )
 
 
 def _exported(graph_module: GraphModule, inputs: Sequence[torch.Tensor]) -> ModelProto:
