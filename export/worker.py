@@ -90,7 +90,9 @@ def carry_out(request: Request) -> Answer:
         ExportError: the network cannot be written in this format.
         MissingExtra: the converter is not installed.
     """
-    # After the request is read, so that a child without a parent ends before the long imports.
+    # First, because what is not installed should be told before the long imports below.
+    writer: Writer = FORMATS.load(request.format)()
+
     import torch
 
     from groundspeed.export.check import check
@@ -99,7 +101,6 @@ def carry_out(request: Request) -> Answer:
     program = torch.export.load(request.program)
     inputs, _ = program.example_inputs
     graph_module, steps = rewrite(program, request.format)
-    writer: Writer = FORMATS.load(request.format)()
     try:
         written = writer.write(
             graph_module,
