@@ -5,7 +5,9 @@ Runs in the converter's child process, because an engine may crash on a file tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +17,16 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from groundspeed.artifact import Agreement, Parity, TensorSpec
+from groundspeed.errors import ArtifactError, ConverterFailed, ParityError
 from groundspeed.export.align import Array, align, canonical_values, first_divergence
 from groundspeed.export.parity import TOLERANCES, agreement, check_inputs, passes
 from groundspeed.export.writer import Written
 from groundspeed.measurement import Options
 from groundspeed.runtimes.catalog import RUNTIMES
-from groundspeed.runtimes.session import Session
+from groundspeed.runtimes.session import Runtime, Session
+
+# A set of inputs, and what the network answers to it.
+Answered = tuple[tuple[torch.Tensor, ...], list[torch.Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,44 +58,85 @@ def check(
         runtime: the runtime that opens it.
         precision: what the runtime is asked to compute with.
     """
-    options = Options(precision=precision)
-    files = {file.role: folder / file.name for file in written.files}
-    session: Session = RUNTIMES.load(runtime)().open(files, options, written.inputs)
-    try:
-        agreements = _agreements(session, reference, inputs, written)
-        passed = all(passes(each, precision) for each in agreements)
-        tolerance = TOLERANCES[precision]
+    with closing(open_written(written, folder, runtime=runtime, precision=precision)) as session:
+        parity = compare(session, reference, inputs, written, precision=precision)
         values = canonical_values(program, inputs)
-        tensors = align(values, session.tensors(_feeds(inputs, written.inputs)), tolerance)
-    finally:
-        session.close()
-    divergence = "" if passed else first_divergence(program, tensors.values())
-    return Checked(
-        parity=Parity(
-            inputs=len(check_inputs(inputs)),
-            tolerance=tolerance,
-            agreements=agreements,
-            passed=passed,
-            first_divergence=divergence,
-        ),
-        tensors=tensors,
+        tensors = align(values, session.tensors(_feeds(inputs, written.inputs)), parity.tolerance)
+    if not parity.passed:
+        divergence = first_divergence(program, tensors.values())
+        parity = dataclasses.replace(parity, first_divergence=divergence)
+    return Checked(parity=parity, tensors=tensors)
+
+
+def open_written(written: Written, folder: Path, *, runtime: str, precision: str) -> Session:
+    """Open what was written just now.
+
+    Raises:
+        ConverterFailed: the runtime does not take it.
+    """
+    files = {file.role: folder / file.name for file in written.files}
+    engine: Runtime = RUNTIMES.load(runtime)()
+    try:
+        return engine.open(files, Options(precision=precision), written.inputs)
+    except ArtifactError as error:
+        raise ConverterFailed(f"{runtime} does not open what was written: {error}") from error
+
+
+def compare(
+    session: Session,
+    reference: Callable[..., object],
+    inputs: Sequence[torch.Tensor],
+    written: Written,
+    *,
+    precision: str,
+) -> Parity:
+    """Run an open file and a network on several inputs, and return how well they agree.
+
+    Raises:
+        ParityError: the network itself answers NaN or infinity.
+    """
+    answered = _answered(reference, inputs)
+    agreements = _agreements(session, answered, written)
+    return Parity(
+        inputs=len(answered),
+        tolerance=TOLERANCES[precision],
+        agreements=agreements,
+        passed=all(passes(each, precision) for each in agreements),
     )
 
 
-def _agreements(
-    session: Session, reference: nn.Module, inputs: Sequence[torch.Tensor], written: Written
-) -> tuple[Agreement, ...]:
-    expected: list[list[Array]] = [[] for _ in written.outputs]
-    answered: list[list[Array]] = [[] for _ in written.outputs]
+def _answered(reference: Callable[..., object], inputs: Sequence[torch.Tensor]) -> list[Answered]:
+    """Return the sets of inputs to check on, with the network's outputs.
+
+    A network may be made for inputs of one kind only (no noise has a logarithm), so that only the
+    given inputs must have finite answers; of the others, those without are left out.
+    """
+    answered: list[Answered] = []
     for sample in check_inputs(inputs):
         with torch.no_grad():
             outputs = _flat(reference(*sample))
+        if all(bool(torch.isfinite(output).all()) for output in outputs):
+            answered.append((sample, outputs))
+        elif not answered:
+            raise ParityError(
+                "the network itself answers NaN or infinity to its example inputs, so that no file "
+                "can be proven equal to it; check its weights and inputs"
+            )
+    return answered
+
+
+def _agreements(
+    session: Session, answered: Sequence[Answered], written: Written
+) -> tuple[Agreement, ...]:
+    expected: list[list[Array]] = [[] for _ in written.outputs]
+    found: list[list[Array]] = [[] for _ in written.outputs]
+    for sample, outputs in answered:
         answers = session.run(_feeds(sample, written.inputs))
         for index, (output, spec) in enumerate(zip(outputs, written.outputs, strict=True)):
             expected[index].append(output.numpy())
-            answered[index].append(_channels_first(answers[spec.name], spec))
+            found[index].append(_channels_first(answers[spec.name], spec))
     return tuple(
-        agreement(spec.name, expected[index], answered[index])
+        agreement(spec.name, expected[index], found[index])
         for index, spec in enumerate(written.outputs)
     )
 
