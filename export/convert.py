@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import torch
 
 from groundspeed import errors
 from groundspeed.documents import dump, from_plain
 from groundspeed.errors import ConverterFailed, ExportError, GroundspeedError
+from groundspeed.export.onnx_graph import OnnxGraph
 from groundspeed.export.prepare import Prepared
 from groundspeed.export.worker import Answer, Request
 
@@ -26,7 +28,7 @@ LAST_LINES = 5
 
 
 def convert(
-    prepared: Prepared,
+    network: Prepared | OnnxGraph,
     *,
     format: str,
     precision: str,
@@ -39,7 +41,7 @@ def convert(
     """Write a network's files and check them, in a child process.
 
     Args:
-        prepared: the network.
+        network: the network.
         format: name of the format.
         precision: "fp32" or "fp16".
         layout: "NCHW" or "NHWC" for image inputs, None for what suits the format.
@@ -54,22 +56,26 @@ def convert(
         MissingExtra: the converter is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="groundspeed-") as scratch:
+        program, reference = _hand_over(network, Path(scratch))
         request = Request(
             format=format,
             precision=precision,
             layout=layout,
             runtime=runtime,
-            program=Path(scratch) / "program.pt2",
-            reference=Path(scratch) / "reference.pt2",
+            program=program,
+            reference=reference,
             folder=folder.absolute(),
             answer=Path(scratch) / "answer.json",
             parent=os.getpid(),
         )
-        _save(prepared.program, request.program)
-        _save(prepared.traced, request.reference)
         path = Path(scratch) / "request.json"
         path.write_text(dump(request))
-        _run(path, what=f"the conversion to {format} {precision}", log=log, timeout_s=timeout_s)
+        what = f"the conversion to {format} {precision}"
+        try:
+            _run(path, what=what, log=log, timeout_s=timeout_s)
+        except KeyboardInterrupt:
+            log.unlink(missing_ok=True)
+            raise
         answer = from_plain(Answer, json.loads(request.answer.read_text()))
     log.unlink()
     if answer.error:
@@ -77,12 +83,20 @@ def convert(
     return answer
 
 
-def _save(program: torch.export.ExportedProgram, path: Path) -> None:
+def _hand_over(network: Prepared | OnnxGraph, scratch: Path) -> tuple[Path, Path]:
+    """Save a network for the child; return the files of its graph and of its reference."""
     try:
-        torch.export.save(program, path)
+        if isinstance(network, OnnxGraph):
+            graph = scratch / "graph.onnx"
+            onnx.save(network.model, graph)
+            return graph, graph
+        program, reference = scratch / "program.pt2", scratch / "reference.pt2"
+        torch.export.save(network.program, program)
+        torch.export.save(network.traced, reference)
+        return program, reference
     except (OSError, RuntimeError) as error:
         raise ExportError(
-            f"the network could not be handed to the converter in {path.parent} ({error}); is "
+            f"the network could not be handed to the converter in {scratch} ({error}); is "
             "there space left? TMPDIR names another place"
         ) from error
 

@@ -12,12 +12,13 @@ from groundspeed.artifact import MANIFEST, Artifact, Manifest, Parity, Source
 from groundspeed.errors import ExportError, ParityError, UsageError
 from groundspeed.export.convert import convert
 from groundspeed.export.formats import check_precisions, runtime_of
+from groundspeed.export.onnx_graph import OnnxGraph
 from groundspeed.export.prepare import Prepared
 from groundspeed.ops import Op
 
 
 def write(
-    prepared: Prepared,
+    network: Prepared | OnnxGraph,
     *,
     format: str,
     precision: str,
@@ -33,7 +34,7 @@ def write(
     The folder appears complete or not at all; an artifact that is there already is replaced.
 
     Args:
-        prepared: the network.
+        network: the network.
         format: name of the format ("onnx").
         precision: "fp32" or "fp16".
         folder: the artifact's folder.
@@ -49,12 +50,14 @@ def write(
         ExportError: it could not be written; ``UnsupportedOp`` and ``ConverterFailed`` say why.
     """
     check_precisions([format], [precision])
+    if isinstance(network, OnnxGraph):
+        network.check_format(format)
     runtime = runtime_of(format)
     if on_progress is not None:
         on_progress(f"writing {source.name} as {format} {precision}")
     with _appearing(folder) as made:
         answer = convert(
-            prepared,
+            network,
             format=format,
             precision=precision,
             layout=layout,
@@ -74,7 +77,7 @@ def write(
             inputs=answer.written.inputs,
             outputs=answer.written.outputs,
             source=source,
-            steps=(*prepared.steps, *answer.written.steps),
+            steps=(*network.steps, *answer.written.steps),
             parity=answer.parity,
             ops=tuple(ops),
             tensors=answer.tensors,
@@ -109,9 +112,10 @@ def _appearing(folder: Path) -> Iterator[Path]:
             yield made
             _exchange(made, folder, Path(hidden) / "replaced")
     except OSError as error:
+        reason = error.strerror or error
         raise ExportError(
-            f"{folder} cannot be written ({error.strerror}); free some space, or choose another "
-            "folder with --output"
+            f"{folder} cannot be written ({reason}); free some space, or choose another folder "
+            "with --output"
         ) from error
 
 
