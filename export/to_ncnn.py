@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -51,7 +52,8 @@ class NcnnWriter:
                 )
         outputs, traced = _traced(graph_module, inputs)
         with tempfile.TemporaryDirectory() as scratch:
-            traced.save(str(Path(scratch) / "network.pt"))
+            # By way of memory: torch's own writer ends the process when the disk is full.
+            (Path(scratch) / "network.pt").write_bytes(traced.save_to_buffer())
             _convert(Path(scratch), inputs, folder, half=precision == "fp16")
         _check_layers(folder / PARAM)
         notes = ("weights in float16",) if precision == "fp16" else ()
@@ -86,18 +88,20 @@ def _convert(scratch: Path, inputs: Sequence[torch.Tensor], folder: Path, *, hal
         "network.pt",
         f"inputshape={shapes}",
         f"fp16={int(half)}",
-        f"ncnnparam={(folder / PARAM).absolute()}",
-        f"ncnnbin={(folder / BIN).absolute()}",
     ]
     done = subprocess.run(
         command, cwd=scratch, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
+    made = {scratch / "network.ncnn.param": PARAM, scratch / "network.ncnn.bin": BIN}
     # The exit code is 0 even when ops were left unconverted, so that it proves nothing.
-    if not (folder / PARAM).is_file() or not (folder / BIN).is_file():
+    if not all(path.is_file() for path in made):
         said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-_LAST_LINES:])
         raise ConverterFailed(
             f"pnnx {version('pnnx')} wrote no ncnn files (exit code {done.returncode}): {said}"
         )
+    for path, name in made.items():
+        # Copied, because pnnx says nothing when there is no space left where it writes.
+        shutil.copyfile(path, folder / name)
 
 
 def _described(input: torch.Tensor) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from groundspeed.artifact import Artifact
@@ -88,13 +89,15 @@ def command(
             }
         )
     else:
-        _print(artifacts, exporter)
+        if artifacts:
+            _print(artifacts)
         for failure in failures:
-            errors.print(f"[red]{failure.format} {failure.precision}:[/red] {failure.reason}")
+            where = f"{failure.format} {failure.precision}"
+            errors.print(f"[red]{where}:[/red] {escape(failure.reason)}")
     return 1 if failures else 0
 
 
-def _print(artifacts: list[Artifact], exporter: object) -> None:
+def _print(artifacts: list[Artifact]) -> None:
     table = Table("artifact", "format", "precision", box=None, header_style="bold")
     for title in ("size", "max |error|", "of the peak", "PSNR", "top-1 agreement"):
         table.add_column(title, justify="right")

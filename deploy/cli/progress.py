@@ -52,8 +52,8 @@ class RunProgress:
             case events.RunStarted(done=done) if done:
                 self._console.print(f"going on after {done} launches that are stored already")
             case events.Exporting(cell=cell):
-                network, runtime = cell.network.name, cell.runtime
-                self.say(f"exporting {network} for {runtime}, {cell.precision}")
+                verb = "keeping" if cell.artifact_id else "exporting"
+                self.say(f"{verb} {cell.network.name} for {cell.runtime}, {cell.precision}")
             case events.Exported(cell=cell, error=str(error)):
                 self._console.print(
                     f"[red]no file for {cell.runtime}, {cell.precision}:[/red] {escape(error)}"
