@@ -18,6 +18,7 @@ from groundspeed.ops import Op
 if TYPE_CHECKING:
     import torch
 
+    from groundspeed.export.onnx_graph import OnnxGraph
     from groundspeed.export.prepare import Prepared
 
 DEFAULT_TIMEOUT_S = 600.0
@@ -61,26 +62,35 @@ class Exporter:
         self._on_progress = on_progress
 
     @functools.cached_property
-    def prepared(self) -> Prepared:
-        """The network folded and rewritten, with the untouched one as the reference."""
+    def prepared(self) -> Prepared | OnnxGraph:
+        """The network folded and rewritten, with the untouched one as the reference.
+
+        A graph that is no torch network stays as it is: it is folded when it is written.
+        """
+        from groundspeed.export.onnx_graph import OnnxGraph
         from groundspeed.export.prepare import prepare
 
-        return prepare(self.network.module, self.network.inputs)
+        module = self.network.module
+        return module if isinstance(module, OnnxGraph) else prepare(module, self.network.inputs)
 
     @functools.cached_property
     def ops(self) -> tuple[Op, ...]:
-        """The canonical ops of the network, with their cost on paper."""
+        """The canonical ops of the network, with their cost on paper; a graph has none."""
+        from groundspeed.export.prepare import Prepared
         from groundspeed.models.cost import analyze
 
-        return analyze(self.prepared.program)
+        return analyze(self.prepared.program) if isinstance(self.prepared, Prepared) else ()
 
     @functools.cached_property
     def source(self) -> Source:
         """Which network this is, to the last weight."""
+        from groundspeed.export.prepare import Prepared
+
+        ready = self.prepared
         return Source(
             name=self.network.name,
             spec=self.network.spec,
-            digest=digest(self.prepared.program),
+            digest=digest(ready.program) if isinstance(ready, Prepared) else ready.digest,
         )
 
     def export(self, format: str, precision: str) -> Artifact:

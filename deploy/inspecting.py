@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from groundspeed.deploy.sources import Network
+from groundspeed.errors import UnsupportedOp
 from groundspeed.ops import Op
 
 
@@ -82,10 +83,18 @@ def list_zoo(pattern: str = "*", family: str | None = None) -> Iterator[ZooRow]:
 
 
 def inspect(network: Network) -> Inspection:
-    """Return what every op of a network costs, after its batch-norms are folded."""
+    """Return what every op of a network costs, after its batch-norms are folded.
+
+    Raises:
+        UnsupportedOp: it is an ONNX file with an op of which nothing is known.
+        ExportError: it cannot be traced.
+    """
+    from groundspeed.export.onnx_graph import OnnxGraph
     from groundspeed.export.prepare import prepare
     from groundspeed.models.cost import analyze, totals, uncounted
 
+    if isinstance(network.module, OnnxGraph):
+        raise UnsupportedOp(network.module.reason)
     prepared = prepare(network.module, network.inputs)
     ops = analyze(prepared.program)
     total = totals(ops)

@@ -21,10 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from groundspeed.errors import GroundspeedError, SourceError
+from groundspeed.errors import GroundspeedError, SourceError, UnsupportedOp
 
 if TYPE_CHECKING:
     import torch
+
+    from groundspeed.export.onnx_graph import OnnxGraph
 
 DEFAULT_SHAPE = (1, 3, 224, 224)
 
@@ -36,13 +38,14 @@ class Network:
     Attributes:
         name: short name for tables and folders.
         spec: what the user typed.
-        module: the network, or its ``torch.export`` program.
+        module: the network, or its ``torch.export`` program, or the graph of an ONNX file that
+            cannot become one.
         inputs: example inputs, in order.
     """
 
     name: str
     spec: str
-    module: torch.nn.Module | torch.export.ExportedProgram
+    module: torch.nn.Module | torch.export.ExportedProgram | OnnxGraph
     inputs: tuple[torch.Tensor, ...]
 
 
@@ -205,9 +208,15 @@ def _call_user(call: Callable[[], Any], what: str) -> Any:
 
 
 def _load_onnx(spec: str, path: Path) -> Network:
-    from groundspeed.export.from_onnx import load_onnx
+    from groundspeed.export.from_onnx import example_inputs, from_onnx, read_onnx
+    from groundspeed.export.onnx_graph import OnnxGraph
 
-    module, inputs = load_onnx(path)
+    model = read_onnx(path)
+    try:
+        module, inputs = from_onnx(model)
+    except UnsupportedOp as error:
+        graph, (inputs, _) = OnnxGraph(model, str(error)), example_inputs(model)
+        return Network(name=path.stem, spec=spec, module=graph, inputs=inputs)
     return Network(name=path.stem, spec=spec, module=module, inputs=inputs)
 
 

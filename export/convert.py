@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -91,14 +92,21 @@ def _hand_over(network: Prepared | OnnxGraph, scratch: Path) -> tuple[Path, Path
             onnx.save(network.model, graph)
             return graph, graph
         program, reference = scratch / "program.pt2", scratch / "reference.pt2"
-        torch.export.save(network.program, program)
-        torch.export.save(network.traced, reference)
+        _save(network.program, program)
+        _save(network.traced, reference)
         return program, reference
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise ExportError(
             f"the network could not be handed to the converter in {scratch} ({error}); is "
             "there space left? TMPDIR names another place"
         ) from error
+
+
+def _save(program: torch.export.ExportedProgram, path: Path) -> None:
+    # By way of memory: torch's own writer of files ends the whole process when the disk is full.
+    content = io.BytesIO()
+    torch.export.save(program, content)
+    path.write_bytes(content.getbuffer())
 
 
 def _run(request: Path, *, what: str, log: Path, timeout_s: float) -> None:

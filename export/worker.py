@@ -34,8 +34,9 @@ class Request:
     Attributes:
         format, precision, layout: as ``Writer.write`` takes them.
         runtime: the runtime that the file is checked with.
-        program: the canonical graph with its example inputs, a ``.pt2`` file.
-        reference: the untouched network, a ``.pt2`` file.
+        program: the canonical graph with its example inputs, a ``.pt2`` file; or an ``.onnx`` file
+            that could not be imported.
+        reference: the untouched network, a ``.pt2`` file; for an ``.onnx`` file that file itself.
         folder: where the written files go.
         answer: where the answer goes.
         parent: id of the process that asks.
@@ -93,6 +94,33 @@ def carry_out(request: Request) -> Answer:
     # First, because what is not installed should be told before the long imports below.
     writer: Writer = FORMATS.load(request.format)()
 
+    try:
+        if request.program.suffix == ".onnx":
+            return _write_graph(request)
+        return _write_program(request, writer)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ExportError(
+            f"there is no space left for {request.format} files ({error.filename}); free some, or "
+            "choose another folder with --output, or for temporary files with TMPDIR"
+        ) from error
+
+
+def _write_graph(request: Request) -> Answer:
+    from groundspeed.export.onnx_to_onnx import write_graph
+
+    written, parity = write_graph(
+        request.program,
+        request.folder,
+        runtime=request.runtime,
+        precision=request.precision,
+        layout=request.layout,
+    )
+    return Answer(written=written, parity=parity, tensors={})
+
+
+def _write_program(request: Request, writer: Writer) -> Answer:
     import torch
 
     from groundspeed.export.check import check
@@ -101,21 +129,13 @@ def carry_out(request: Request) -> Answer:
     program = torch.export.load(request.program)
     inputs, _ = program.example_inputs
     graph_module, steps = rewrite(program, request.format)
-    try:
-        written = writer.write(
-            graph_module,
-            inputs,
-            request.folder,
-            precision=request.precision,
-            layout=request.layout,
-        )
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ExportError(
-            f"there is no space left for {request.format} files in {request.folder.parent}; free "
-            "some, or choose another folder"
-        ) from error
+    written = writer.write(
+        graph_module,
+        inputs,
+        request.folder,
+        precision=request.precision,
+        layout=request.layout,
+    )
     if not written.files:
         raise ConverterFailed(f"the writer of {request.format} wrote no files")
     reference = torch.export.load(request.reference).module()
