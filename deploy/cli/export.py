@@ -119,4 +119,4 @@ def _print(artifacts: list[Artifact]) -> None:
     out = console()
     out.print(table)
     for note in notes:
-        out.print(f"  {note}", style="dim")
+        out.print(f"  {note}", style="dim", markup=False)

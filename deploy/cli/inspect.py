@@ -61,4 +61,4 @@ def command(
         f"{bytes_text(inspection.memory_bytes)} of memory access"
     )
     for note in inspection.notes:
-        out.print(f"  {note}", style="dim")
+        out.print(f"  {note}", style="dim", markup=False)

@@ -20,7 +20,7 @@ def show(result: RunResult, *, as_json: bool, report: Path | None = None) -> int
         out = console()
         out.print(summary(report_data(result)))
         if report is not None:
-            out.print(f"report: {report}", soft_wrap=True)
+            out.print(f"report: {report}", soft_wrap=True, markup=False)
     failed = result.failed or any(cell.export_error for cell in result.cells)
     return 1 if failed else 0
 
