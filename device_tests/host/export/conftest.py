@@ -1,7 +1,10 @@
 """A small network with everything that writers are known to get wrong, and what it becomes."""
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 from groundspeed.export.prepare import prepare
@@ -67,6 +70,46 @@ class TwoHeads(nn.Module):
     def forward(self, image, condition):
         x = self.conv(image) * self.scale(condition)[:, :, None, None]
         return {"map": x.relu(), "pooled": x.mean((2, 3))}
+
+
+@pytest.fixture(scope="session")
+def graph_of():
+    """Return a function that makes an ONNX model whose last node, after Conv and BN, is given.
+
+    The batch is free, as exporters like to leave it.
+    """
+    random = np.random.default_rng(0)
+    weights = {
+        "weight": random.standard_normal((8, 3, 3, 3)),
+        **{name: random.standard_normal(8) for name in ("scale", "shift", "mean")},
+        "variance": random.uniform(0.5, 2.0, 8),
+        "mixing": random.standard_normal((8, 8)),
+    }
+    initializers = [
+        onnx.numpy_helper.from_array(value.astype(np.float32), name)
+        for name, value in weights.items()
+    ]
+
+    def make(op="Einsum", given=("n", "mixing"), *, size=(8, 16, 16), domain="", **attributes):
+        nodes = [
+            helper.make_node("Conv", ["x", "weight"], ["c"], pads=[1] * 4),
+            helper.make_node(
+                "BatchNormalization", ["c", "scale", "shift", "mean", "variance"], ["n"]
+            ),
+            helper.make_node(op, list(given), ["y"], "last", domain=domain, **attributes),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "graph",
+            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 16, 16])],
+            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", *size])],
+            initializers,
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        opsets += [helper.make_opsetid(domain, 1)] if domain else []
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+    return make
 
 
 @pytest.fixture(scope="session")
