@@ -26,6 +26,15 @@ COMMANDS = {
     "run": "Export, measure, profile and report, all in one.",
 }
 
+# Packages that only some commands need -> the extra that brings them.
+EXTRAS = {
+    "onnx": "to-onnx",
+    "onnxscript": "to-onnx",
+    "onnxsim": "to-onnx",
+    "safetensors": "models",
+    "torch": "models",
+}
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
@@ -89,6 +98,11 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if debug:
             raise
         return _say(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if debug or error.name not in EXTRAS:
+            raise
+        extra = EXTRAS[error.name]
+        return _say(f"this needs {error.name}: pip install 'groundspeed[{extra}]'", 2)
     except OSError as error:
         if debug or isinstance(error, BrokenPipeError):
             raise
