@@ -1,10 +1,12 @@
-"""Every network that the onnx package ships: import, fold, and compare with ONNX Runtime.
+"""Every network that the onnx package ships, through the whole of Groundspeed.
 
 The package's networks have constant weights, whose outputs tell little; here every float weight is
-replaced by seeded random numbers (variances positive), and the outputs are compared on a random
-input: the imported network, the folded and rewritten one, and the folded ONNX graph.
+replaced by seeded random numbers (variances positive). A row for each network compares, on a
+random input and with ONNX Runtime's answer to the unchanged file: the imported network, the folded
+and rewritten one, and the folded ONNX graph. A row for each format tells how the written file
+agrees with the network, and what a profile of it adds up to; or why there is no such file.
 
-    python benchmarks/light_models.py [--json]
+    python benchmarks/light_models.py [--only NAME] [--json]
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import argparse
 import json
 import math
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +25,23 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from closure import figures
 from onnx import numpy_helper
+from subjects import Subject
 
+from groundspeed.artifact import Artifact
+from groundspeed.deploy import sources
+from groundspeed.deploy.exporting import Exporter
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.errors import ExportError, LaunchError
 from groundspeed.export.fold_onnx import fold_onnx
-from groundspeed.export.from_onnx import from_onnx
+from groundspeed.export.formats import FORMATS
+from groundspeed.export.from_onnx import from_onnx, read_onnx
 from groundspeed.export.prepare import prepare
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 LIMIT = 1e-4  # largest difference over the largest magnitude: float rounding through 100 layers
+COMPARED = ("imported", "canonical", "folded_onnx", "parity")
 
 
 def with_random_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
@@ -66,8 +79,8 @@ def difference(got: np.ndarray, expected: np.ndarray) -> float:
 
 
 def check(path: Path) -> dict[str, Any]:
-    """Return what happened to the network in ``path``."""
-    model = with_random_weights(onnx.load(path), seed=0)
+    """Return how the import and the fold of the network in ``path`` agree with ONNX Runtime."""
+    model = read_onnx(path)
     begin = time.perf_counter()
     network, inputs = from_onnx(model)
     prepared = prepare(network, inputs)
@@ -78,7 +91,7 @@ def check(path: Path) -> dict[str, Any]:
         imported = network(*inputs).numpy()
         canonical = prepared.program.module()(*inputs).numpy()
     return {
-        "network": path.stem.removeprefix("light_"),
+        "network": path.stem,
         "nodes": sum(node.op_type != "Constant" for node in model.graph.node),
         "ops": sum(node.op == "call_function" for node in prepared.program.graph.nodes),
         "folded": report.count,
@@ -90,24 +103,69 @@ def check(path: Path) -> dict[str, Any]:
     }
 
 
+def written(exporter: Exporter) -> Iterator[dict[str, Any]]:
+    """Yield what became of a network in each format."""
+    for format in FORMATS:
+        begin = time.perf_counter()
+        row: dict[str, Any] = {"network": exporter.network.name, "format": format}
+        try:
+            artifact = exporter.export(format, "fp32")
+            row |= profiled(artifact)
+        except (ExportError, LaunchError) as error:
+            row["reason"] = f"{type(error).__name__}: {error}"
+        yield row | {"seconds": time.perf_counter() - begin}
+
+
+def profiled(artifact: Artifact) -> dict[str, Any]:
+    """Return how an artifact agrees with its network, and what a profile of it adds up to."""
+    manifest = artifact.manifest
+    model = Subject(manifest.source.name, manifest.runtime, artifact.paths, manifest.inputs)
+    job = model.job("profile", 1, profile_runs=5, min_samples=5, max_samples=5, min_seconds=0.0)
+    profile = LocalTarget().run(job).profile
+    assert profile is not None
+    seen = figures(profile)
+    return {
+        "parity": max(each.max_relative for each in manifest.parity.agreements),
+        "profiled_ops": seen["ops"],
+        "plain_ms": seen["plain_ms"],
+        "closure": seen["closure"],
+    }
+
+
+def rows(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the named networks, by default of all."""
+    with tempfile.TemporaryDirectory() as folder:
+        for light in sorted(FOLDER.glob("light_*.onnx")):
+            name = light.stem.removeprefix("light_")
+            if names and name not in names:
+                continue
+            path = Path(folder) / f"{name}.onnx"
+            onnx.save(with_random_weights(onnx.load(light), seed=0), path)
+            yield check(path)
+            exporter = Exporter(sources.load(str(path)), Path(folder) / "exports")
+            yield from written(exporter)
+            path.unlink()
+
+
 def main() -> int:
-    """Print one row for each network; return 1 if any differs by more than the limit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print the rows as they come; return 1 if anything differs by more than the limit."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--json", action="store_true")
-    as_json = parser.parse_args().json
-    rows = []
-    for path in sorted(FOLDER.glob("light_*.onnx")):
-        rows.append(check(path))
-        if not as_json:
-            print("  ".join(f"{key} {_text(value)}" for key, value in rows[-1].items()), flush=True)
-    if as_json:
-        print(json.dumps(rows))
-    worst = max(row[key] for row in rows for key in ("imported", "canonical", "folded_onnx"))
+    asked = parser.parse_args()
+    seen = []
+    for row in rows(asked.only):
+        seen.append(row)
+        if not asked.json:
+            print("  ".join(f"{key} {_text(value)}" for key, value in row.items()), flush=True)
+    if asked.json:
+        print(json.dumps(seen, indent=1))
+    worst = max(row.get(key, 0.0) for row in seen for key in COMPARED)
     return 0 if worst <= LIMIT else 1
 
 
 def _text(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
