@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import nn
 
-from groundspeed.deploy import sources
-from groundspeed.errors import InputError, SourceError, UnknownName
+from groundspeed.artifact import Artifact
+from groundspeed.deploy import inspecting, sources
+from groundspeed.deploy.exporting import Exporter, ExportFailure, export_all
+from groundspeed.errors import InputError, SourceError, UnknownName, UnsupportedOp
+from groundspeed.export.onnx_graph import OnnxGraph
 
 USER_FILE = """
 import torch
@@ -176,3 +181,40 @@ def test_the_users_file_may_import_its_neighbours(tmp_path: Path) -> None:
     network = sources.load(f"{path}:build")
     assert isinstance(network.module, nn.Conv2d)
     assert "neighbour_of_net" in sys.modules
+
+
+@pytest.fixture
+def graph_file(tmp_path: Path) -> str:
+    """A file with an op that only ONNX Runtime knows."""
+    graph = helper.make_graph(
+        [helper.make_node("Gelu", ["x"], ["y"], "curve", domain="com.microsoft")],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 6])],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "curve.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return str(path)
+
+
+def test_an_onnx_file_with_an_op_that_torch_does_not_know_stays_a_graph(graph_file: str) -> None:
+    network = sources.load(graph_file)
+    assert isinstance(network.module, OnnxGraph)
+    assert network.inputs[0].shape == (1, 6)
+    with pytest.raises(UnsupportedOp, match=r"com\.microsoft\.Gelu \(node 'curve'") as error:
+        inspecting.inspect(network)
+    assert error.value.exit_code == 1
+
+
+def test_a_graph_is_exported_for_onnx_runtime_and_other_formats_give_the_reason(
+    graph_file: str, tmp_path: Path
+) -> None:
+    exporter = Exporter(sources.load(graph_file), tmp_path / "artifacts")
+    onnx_file, tflite, ncnn = export_all(exporter, ["onnx", "tflite", "ncnn"], ["fp32"])
+    assert isinstance(onnx_file, Artifact)
+    assert onnx_file.manifest.source == exporter.source
+    assert (onnx_file.manifest.ops, onnx_file.manifest.tensors) == ((), {})
+    for failure in (tflite, ncnn):
+        assert isinstance(failure, ExportFailure)
+        assert "com.microsoft.Gelu" in failure.reason
