@@ -10,18 +10,13 @@ extractor loop.
 from __future__ import annotations
 
 import json
-import random
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import bootstrap
+from pairs import Latency, compare, launch
 from subjects import Subject, parser, subject
-
-from groundspeed.deploy.targets.local import LocalTarget
 
 WARMUP = 20
 _LOOP = """
@@ -64,7 +59,7 @@ def once():
 """
 
 
-def bare_ns(model: Subject, threads: int, runs: int) -> tuple[float, float]:
+def bare_ns(model: Subject, threads: int, runs: int) -> Latency:
     """Return the median and least latency of the bare loop, in a fresh process."""
     if model.runtime == "litert":
         return _litert_benchmark_ns(model, threads, runs)
@@ -85,7 +80,7 @@ def bare_ns(model: Subject, threads: int, runs: int) -> tuple[float, float]:
     return median, least
 
 
-def _litert_benchmark_ns(model: Subject, threads: int, runs: int) -> tuple[float, float]:
+def _litert_benchmark_ns(model: Subject, threads: int, runs: int) -> Latency:
     """Return the median and minimum that ``litert-benchmark`` itself reports."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
@@ -104,30 +99,10 @@ def _litert_benchmark_ns(model: Subject, threads: int, runs: int) -> tuple[float
 
 def measure(model: Subject, threads: int, pairs: int, runs: int) -> dict[str, object]:
     """Return the ratio of one network."""
-    job = model.job("measure", threads, min_samples=runs, max_samples=runs, min_seconds=0.0)
-    coin, logs, least = random.Random(0), [], []
-    for _ in range(pairs):
-        times: dict[bool, tuple[float, float]] = {}
-        for is_ours in coin.sample([True, False], 2):
-            if is_ours:
-                samples = LocalTarget().run(job).samples_ns
-                times[True] = statistics.median(samples), min(samples)
-            else:
-                times[False] = bare_ns(model, threads, runs)
-        logs.append(np.log(times[True][0] / times[False][0]))
-        least.append(np.log(times[True][1] / times[False][1]))
-    interval = bootstrap((logs,), np.median, rng=0, method="percentile").confidence_interval
-    low, high = np.exp(interval)
-    return {
-        "model": model.name,
-        "runtime": model.runtime,
-        "threads": threads,
-        "pairs": pairs,
-        "ratio": float(np.exp(np.median(logs))),
-        "low": float(low),
-        "high": float(high),
-        "ratio_of_minima": float(np.exp(np.median(least))),
-    }
+    ratio = compare(
+        lambda: launch(model, threads, runs), lambda: bare_ns(model, threads, runs), pairs
+    )
+    return {"model": model.name, "runtime": model.runtime, "threads": threads, **ratio}
 
 
 def main() -> int:
