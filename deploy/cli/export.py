@@ -98,8 +98,9 @@ def command(
 
 
 def _print(artifacts: list[Artifact]) -> None:
-    table = Table("artifact", "format", "precision", box=None, header_style="bold")
-    for title in ("size", "max |error|", "of the peak", "PSNR", "top-1 agreement"):
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("artifact", overflow="fold")
+    for title in ("size", "max |error|", "of the peak", "PSNR", "top-1"):
         table.add_column(title, justify="right")
     notes: dict[str, None] = {}
     for artifact in artifacts:
@@ -108,8 +109,6 @@ def _print(artifacts: list[Artifact]) -> None:
         for agreement in manifest.parity.agreements if manifest.parity else ():
             table.add_row(
                 str(artifact.folder),
-                manifest.format,
-                manifest.precision,
                 bytes_text(artifact.size_bytes),
                 f"{agreement.max_absolute:.1e}",
                 f"{agreement.max_relative:.1e}",

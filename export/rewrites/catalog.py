@@ -101,7 +101,7 @@ def _apply(graph_module: GraphModule, rows: list[Rewrite]) -> tuple[Step, ...]:
     for row in rows:
         count = row.apply(graph_module)
         if count:
-            note = f"{count} {row.summary}"
+            note = f"{row.summary}: {count}"
             by = f"groundspeed {groundspeed.__version__}"
             steps.append(Step(name=row.name, by=by, notes=(note,)))
     return tuple(steps)
