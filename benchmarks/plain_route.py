@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ def plain_onnx(network: Network, folder: Path) -> Path:
 
 def plain_tflite(network: Network, folder: Path) -> Path:
     """Return what ``litert_torch.convert`` alone makes."""
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")  # read at the import
     import litert_torch
 
     path = folder / "plain.tflite"
