@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+Groundspeed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def groundspeed() -> Groundspeed:
+    """Return a function that runs the command as a user does, who never sees a traceback."""
+
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "groundspeed", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=timeout_s,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")
