@@ -102,8 +102,8 @@ def carry_out(request: Request) -> Answer:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ExportError(
-            f"there is no space left for {request.format} files ({error.filename}); free some, or "
-            "choose another folder with --output, or for temporary files with TMPDIR"
+            f"there is no space left for {request.format} files; free some, or choose another "
+            "folder with --output, and another place for temporary files with TMPDIR"
         ) from error
 
 
