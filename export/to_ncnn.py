@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ PARAM, BIN = "model.param", "model.bin"
 # pnnx's names of the element types that ncnn can take as an input.
 _DTYPES = {torch.float32: "f32", torch.float16: "f16", torch.int32: "i32", torch.int64: "i64"}
 _LAST_LINES = 5
+_INFINITY = re.compile(r"(?<==)(-?)inf\b")
 
 
 class NcnnWriter:
@@ -55,6 +57,7 @@ class NcnnWriter:
             # By way of memory: torch's own writer ends the process when the disk is full.
             (Path(scratch) / "network.pt").write_bytes(traced.save_to_buffer())
             _convert(Path(scratch), inputs, folder, half=precision == "fp16")
+        _make_finite(folder / PARAM)
         _check_layers(folder / PARAM)
         notes = ("weights in float16",) if precision == "fp16" else ()
         return Written(
@@ -110,6 +113,15 @@ def _described(input: torch.Tensor) -> str:
             f"ncnn takes no inputs of {input.dtype}; convert them outside the network"
         )
     return f"[{','.join(map(str, input.shape))}]{_DTYPES[input.dtype]}"
+
+
+def _make_finite(param: Path) -> None:
+    """Replace infinite parameters by the largest float, for ncnn cannot read ``inf``.
+
+    Maximum pooling with padding on one side only pads with minus infinity, for example.
+    """
+    largest = f"{torch.finfo(torch.float32).max:e}"
+    param.write_text(_INFINITY.sub(rf"\g<1>{largest}", param.read_text()))
 
 
 def _check_layers(param: Path) -> None:

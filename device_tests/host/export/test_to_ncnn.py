@@ -90,3 +90,16 @@ def test_a_pnnx_that_writes_nothing_is_quoted(written, small, tmp_path, monkeypa
     monkeypatch.setattr(to_ncnn.pnnx, "EXEC_PATH", str(broken))
     with pytest.raises(ConverterFailed, match=r"exit code 0\): cannot do this"):
         written(NcnnWriter(), "ncnn", small)
+
+
+def test_padding_with_infinity_is_written_as_ncnn_can_read_it(tmp_path):
+    class LopsidedPool(torch.nn.Module):
+        def forward(self, x):
+            padded = torch.nn.functional.pad(x, (0, 1, 0, 1), value=float("-inf"))
+            return torch.nn.functional.max_pool2d(padded, 3, 2)
+
+    prepared = prepare(LopsidedPool(), (torch.randn(1, 4, 8, 8) - 5,))
+    made = NcnnWriter().write(
+        prepared.program.module(), prepared.inputs, tmp_path, precision="fp32", layout=None
+    )
+    assert_computes(tmp_path, prepared, made, tolerance=1e-6)
