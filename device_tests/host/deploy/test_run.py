@@ -229,7 +229,7 @@ def test_an_interrupted_run_goes_on_where_it_was(groundspeed: Groundspeed, tmp_p
     command = [sys.executable, "-m", "groundspeed", *arguments]
 
     code, said = interrupted(command, "round 2 of launches", signal.SIGINT)
-    assert code == 130
+    assert code == 130, said
     assert "Traceback" not in said
     assert "run the same command again to go on" in " ".join(said.split())
     kept = launches(store)
