@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import Interpreter, Node
 
-Floats = NDArray[np.float64]
 Array = NDArray[np.generic]
+
+# Ops that read a part of what they take.
+_PARTS = frozenset({"getitem", "slice", "select", "narrow", "index", "index_select", "gather"})
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,46 @@ def align(
     return ties
 
 
-def first_divergence(program: ExportedProgram, tied: Iterable[str]) -> str:
+def first_divergence(program: ExportedProgram, values: Iterable[Value], tied: Iterable[str]) -> str:
     """Return the first op that a file computes wrongly, "" when the ties do not tell.
 
-    An op that is fused into a later one is not tied either, but that later one is; so it is the
-    first op that is not tied, nor any op that depends on it, while everything that it takes is
-    right.
+    An op that is fused into a later one is not tied either, but that later one is; and a view that
+    a converter left out holds the values of an op that is tied. So it is the first op of which
+    neither it, nor an equal of it, nor what is computed from it is tied.
 
     Args:
         program: the canonical graph.
+        values: what each op computed.
         tied: ops whose values the file holds.
     """
-    right = set(tied)
+    right = _with_equals(values, set(tied))
     nodes = [node for node in program.graph.nodes if node.op == "call_function"]
     for node in reversed(nodes):
-        if any(user.name in right for user in node.users):
+        if _is_proven(node, right):
             right.add(node.name)
     for node in nodes:
         if node.name not in right:
             return f"{node.name} (module '{_module(node)}')"
     return ""
+
+
+def _is_proven(node: Node, right: set[str]) -> bool:
+    """Return whether the ops that take this one's result could not be right if it were wrong.
+
+    One that takes a part of it proves that part only, so all parts must be right.
+    """
+    takers = [user for user in node.users if user.name in right]
+    if takers and len(takers) == len(node.users):
+        return True
+    return any(getattr(user.target, "__name__", "").split(".")[0] not in _PARTS for user in takers)
+
+
+def _with_equals(values: Iterable[Value], ops: set[str]) -> set[str]:
+    """Return these ops and all that computed the very same values in the same order."""
+    ops_of = defaultdict(set)
+    for value in values:
+        ops_of[value.flat.tobytes()].add(value.op)
+    return ops.union(*(equals for equals in ops_of.values() if equals & ops))
 
 
 class _Recorder(Interpreter):

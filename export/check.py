@@ -63,7 +63,7 @@ def check(
         values = canonical_values(program, inputs)
         tensors = align(values, session.tensors(_feeds(inputs, written.inputs)), parity.tolerance)
     if not parity.passed:
-        divergence = first_divergence(program, tensors.values())
+        divergence = first_divergence(program, values, tensors.values())
         parity = dataclasses.replace(parity, first_divergence=divergence)
     return Checked(parity=parity, tensors=tensors)
 

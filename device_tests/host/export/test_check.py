@@ -1,13 +1,17 @@
-"""A network must answer numbers before a file can be compared with it."""
+"""What a check finds: wrong weights in a file by the op's name, and networks that answer NaN."""
 
 from __future__ import annotations
+
+import shutil
 
 import pytest
 import torch
 
 from groundspeed.artifact import TensorSpec
 from groundspeed.errors import ParityError
-from groundspeed.export.check import compare
+from groundspeed.export.check import check, compare
+from groundspeed.export.formats import FORMATS, runtime_of
+from groundspeed.export.rewrites.catalog import rewrite
 from groundspeed.export.writer import Written
 
 
@@ -38,3 +42,66 @@ def test_inputs_that_the_network_is_not_made_for_are_left_out() -> None:
     assert parity.passed
     # The given ones and those between 0 and 1; no noise of either sign has a logarithm.
     assert parity.inputs == 2
+
+
+@pytest.fixture(scope="module")
+def files(small, tmp_path_factory):
+    """Return a function that writes the small network once in each format."""
+    made = {}
+
+    def write(format):
+        if format not in made:
+            folder = tmp_path_factory.mktemp(format)
+            graph_module, _ = rewrite(small.program, format)
+            writer = FORMATS.load(format)()
+            written = writer.write(
+                graph_module, small.inputs, folder, precision="fp32", layout=None
+            )
+            made[format] = folder, written
+        return made[format]
+
+    return write
+
+
+def plant(folder, right: torch.Tensor, wrong: torch.Tensor) -> None:
+    """Replace a weight in the files; every format stores these as they lie in memory."""
+    sought = right.numpy().tobytes()
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    assert sum(content.count(sought) for content in contents.values()) == 1
+    for path, content in contents.items():
+        path.write_bytes(content.replace(sought, wrong.numpy().tobytes()))
+
+
+@pytest.mark.parametrize(
+    ("weight", "op"),
+    [
+        ("stem.0.weight", "conv2d (module 'stem.0')"),
+        ("unit.branch.0.weight", "conv2d_1 (module 'unit.branch.0')"),
+        ("unit.branch.3.weight", "conv2d_2 (module 'unit.branch.3')"),
+        ("classifier.weight", "linear (module 'classifier')"),
+    ],
+)
+@pytest.mark.parametrize("format", ["onnx", "ncnn", "tflite"])
+def test_a_wrong_weight_in_a_file_is_told_by_the_op_that_has_it(
+    files, small, tmp_path, format, weight, op
+) -> None:
+    right = small.program.state_dict[weight].detach()
+    if format == "tflite" and right.shape[2:].numel() > 1:
+        pytest.skip("TFLite stores spatial weights in another order, so they are not found")
+    original, written = files(format)
+    folder = shutil.copytree(original, tmp_path / format)
+    wrong = right.clone()
+    wrong[0] = -wrong[0]
+    plant(folder, right, wrong)
+
+    found = check(
+        small.program,
+        small.traced.module(),
+        small.inputs,
+        written,
+        folder,
+        runtime=runtime_of(format),
+        precision="fp32",
+    )
+    assert not found.parity.passed
+    assert found.parity.first_divergence == op
