@@ -7,8 +7,10 @@ It reads one JSON ``Job`` on standard input and writes JSON lines on standard ou
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any, TextIO
 
@@ -19,9 +21,12 @@ from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import read_machine
 from groundspeed.runtimes.measure import launch
 
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
+
 
 def main() -> int:
     """Answer one job and return the exit code."""
+    die_with_parent()
     answers = _own_stdout()
 
     def say(kind: str, value: Any) -> None:
@@ -35,6 +40,12 @@ def main() -> int:
     except Exception as error:  # an engine may raise anything; whoever asked must hear of it
         return _fail(LaunchError(f"{type(error).__name__}: {error}"), say)
     return 0
+
+
+def die_with_parent() -> None:
+    """Let this process die when its parent does, even by ``kill -9``; only Linux can."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def read_job(text: str) -> Job:

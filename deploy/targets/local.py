@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO, TypeVar
 
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, describe
@@ -78,7 +77,11 @@ class LocalTarget:
 
     @contextlib.contextmanager
     def _started(self, stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
-        """Start the agent; however the block is left, nothing of it goes on running."""
+        """Start the agent; however the block is left, nothing of it goes on running.
+
+        If we are killed, the agent ends itself. That is not arranged here by a ``preexec_fn``:
+        with one, Python runs its hooks around a fork, and a Ctrl-C that falls into them is lost.
+        """
         try:
             process = subprocess.Popen(
                 self._command,
@@ -88,7 +91,6 @@ class LocalTarget:
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,  # one group to kill, and Ctrl-C reaches only us
-                preexec_fn=_die_with(os.getpid()),
             )
         except OSError as error:
             raise LaunchError(
@@ -123,21 +125,6 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     # A group outlives its leader while it has other members, so an exit code proves nothing.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """Return what makes a child die when its parent does, even by ``kill -9``; None off Linux."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None)  # looked up here: between fork and exec as little as possible
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-
-    def before_exec() -> None:
-        libc.prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
-    return before_exec
 
 
 def _death(code: int) -> str:

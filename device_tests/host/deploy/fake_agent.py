@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from groundspeed.runtimes.agent import die_with_parent
+
 MACHINE = {
     "name": "fake",
     "model": None,
@@ -46,6 +48,7 @@ def launch(job: dict) -> dict:
 
 
 def main() -> None:
+    die_with_parent()
     job = json.loads(sys.stdin.readline())
     if job["action"] == "facts":
         return say(result=MACHINE)
