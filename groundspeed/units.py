@@ -1,11 +1,6 @@
-"""Seconds, bytes and counts as people read them; inside, everything stays SI."""
+"""Bytes and counts as people read them; inside, everything stays SI."""
 
 from __future__ import annotations
-
-
-def milliseconds(ns: float) -> str:
-    """Return a duration in nanoseconds as milliseconds with three digits: "5.12 ms"."""
-    return f"{_three_digits(ns / 1e6)} ms"
 
 
 def bytes_text(count: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -28,8 +29,11 @@ def run(*command: str | Path, cwd: Path) -> str:
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with the wheel and its runtimes; the path of its bin folder."""
     folder = tmp_path_factory.mktemp("light")
-    wheels = folder / "wheels"
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT, cwd=folder)
+    wheels, checkout = folder / "wheels", folder / "checkout"
+    # A build leaves its folder behind, and the next one takes deleted modules from there.
+    ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "groundspeed-results")
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=ignored)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, checkout, cwd=folder)
     (wheel,) = wheels.glob("groundspeed-*.whl")
     venv.create(folder / "venv", with_pip=True)
     binaries = folder / "venv" / "bin"
