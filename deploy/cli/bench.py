@@ -46,7 +46,7 @@ def command(
     \b
     Example:
       groundspeed bench artifacts/* --threads 1,2
-    """  # noqa: D301
+    """
     from groundspeed.deploy import benching, running
     from groundspeed.deploy.adopting import open_artifact
     from groundspeed.deploy.cli.results import show

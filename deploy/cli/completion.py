@@ -14,7 +14,7 @@ def command(shell: str) -> None:
     \b
     Example:
       groundspeed completion bash >> ~/.bash_completion
-    """  # noqa: D301
+    """
     from groundspeed.deploy.cli.main import group
 
     kind = get_completion_class(shell)

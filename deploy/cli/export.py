@@ -60,7 +60,7 @@ def command(
     \b
     Example:
       groundspeed export mobilenet_v2 --to onnx,ncnn --precision fp32,fp16 -o artifacts
-    """  # noqa: D301
+    """
     from groundspeed.deploy import exporting, sources
     from groundspeed.export.formats import FORMATS, check_precisions
 

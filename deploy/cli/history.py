@@ -25,7 +25,7 @@ def command(network: str | None, runtime: str | None, store_folder: Path, as_jso
     \b
     Example:
       groundspeed history shufflenet_v2_x1_0 --runtime ncnn
-    """  # noqa: D301
+    """
     from groundspeed.deploy.history import history
     from groundspeed.deploy.report.text import interval, ms
     from groundspeed.deploy.store.store import Store

@@ -31,7 +31,7 @@ def command(
     Example:
       groundspeed inspect shufflenet_v2_x1_0
       groundspeed inspect path/to/net.py:build:width=0.5 --input-shape 1,3,96,96
-    """  # noqa: D301
+    """
     from groundspeed.deploy import inspecting, sources
 
     loaded = sources.load(network, input_shapes=input_shapes, weights=weights)

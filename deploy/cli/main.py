@@ -69,7 +69,7 @@ def group(context: click.Context, debug: bool) -> None:
     The main job, on a network of the zoo or your own:
       groundspeed run shufflenet_v2_x1_0
       groundspeed run path/to/net.py:build --runtimes onnxruntime,ncnn
-    """  # noqa: D301 - click's mark for "do not wrap"
+    """
     context.obj = {"debug": debug}
 
 

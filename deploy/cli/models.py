@@ -24,7 +24,7 @@ def command(pattern: str, family: str | None, as_json: bool) -> None:
     \b
     Example:
       groundspeed models 'mobilenet*'
-    """  # noqa: D301
+    """
     from groundspeed.deploy.inspecting import list_zoo
 
     rows = list(list_zoo(pattern, family))

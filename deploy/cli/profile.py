@@ -48,7 +48,7 @@ def command(
     \b
     Example:
       groundspeed profile artifacts/shufflenet_v2_x1_0-ncnn-fp32
-    """  # noqa: D301
+    """
     from groundspeed.deploy import benching
     from groundspeed.deploy.adopting import open_artifact
     from groundspeed.deploy.cli.results import show

@@ -28,7 +28,7 @@ def command(run_id: int | None, output: Path | None, store_folder: Path, as_json
     \b
     Example:
       groundspeed report --run 3 -o report.html
-    """  # noqa: D301
+    """
     from groundspeed.deploy import results, running
     from groundspeed.deploy.cli.results import show
     from groundspeed.deploy.store.store import Store

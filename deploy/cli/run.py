@@ -69,7 +69,7 @@ def command(
     \b
     Example:
       groundspeed run shufflenet_v2_x1_0 mobilenet_v2 --runtimes onnxruntime,ncnn --threads 1,2
-    """  # noqa: D301
+    """
     from groundspeed.deploy import running
     from groundspeed.deploy.cli.results import show
     from groundspeed.deploy.plan import Settings
