@@ -1,0 +1,1 @@
+"""Making networks smaller by training: so far quantization-aware training."""
