@@ -1,21 +1,19 @@
 """Whether Groundspeed's latency is that of the bare engine.
 
-For each network: pairs of fresh processes, one Groundspeed launch and one bare loop, in the order
-that a coin decides. Printed is the ratio of their medians, the median over pairs, with a 95 %
-bootstrap interval, and the same of their minima, which a busy machine disturbs less. Bare loops:
-InferenceSession with I/O binding; ``litert-benchmark``, which ships with ai-edge-litert; an ncnn
-extractor loop.
+For each network: pairs of fresh processes that take turns (``pairs.py``), one Groundspeed launch
+and one bare loop. Printed is the ratio of their medians, the median over pairs, with a 95 %
+bootstrap interval. Bare loops: InferenceSession with I/O binding; ``litert-benchmark``, which ships with
+ai-edge-litert; an ncnn extractor loop.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from pairs import Latency, compare, launch
+from pairs import Way, compare, launch
 from subjects import Subject, parser, subject
 
 WARMUP = 100  # a loop that is still getting faster is no yardstick
@@ -28,7 +26,7 @@ for _ in range({warmup} + {runs}):
     begin = time.perf_counter_ns()
     {call}
     times.append(time.perf_counter_ns() - begin)
-print(statistics.median(times[{warmup}:]), min(times[{warmup}:]))
+print(statistics.median(times[{warmup}:]))
 """
 _ONNXRUNTIME = """
 import onnxruntime
@@ -59,10 +57,10 @@ def once():
 """
 
 
-def bare_ns(model: Subject, threads: int, runs: int) -> Latency:
-    """Return the median and least latency of the bare loop, in a fresh process."""
+def bare(model: Subject, threads: int, runs: int, scratch: Path) -> Way:
+    """Return the bare loop of the runtime that opens the model."""
     if model.runtime == "litert":
-        return _litert_benchmark_ns(model, threads, runs)
+        return _litert_benchmark(model, threads, runs, scratch)
     setup, call = {
         "onnxruntime": (_ONNXRUNTIME, "session.run_with_iobinding(binding)"),
         "ncnn": (_NCNN, "once()"),
@@ -73,52 +71,46 @@ def bare_ns(model: Subject, threads: int, runs: int) -> Latency:
         shape=model.specs[0].shape[1:] if model.specs else (),
     )
     code = _LOOP.format(setup=setup, call=call, warmup=WARMUP, runs=runs)
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], check=True, stdout=subprocess.PIPE, text=True
-    )
-    median, least = map(float, done.stdout.split()[-2:])
-    return median, least
+    return Way((sys.executable, "-P", "-c", code), lambda printed: float(printed.split()[-1]))
 
 
-def _litert_benchmark_ns(model: Subject, threads: int, runs: int) -> Latency:
-    """Return the median and minimum that ``litert-benchmark`` itself reports."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "ai_edge_litert.tools.benchmark_litert_model"),
-                *(f"--model={model.files['model']}", f"--num_threads={threads}"),
-                *(f"--num_runs={runs}", f"--warmup_runs={WARMUP}", f"--result_json={result}"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        latency = json.loads(result.read_text())["latency"]
-        return latency["median_ms"] * 1e6, latency["min_ms"] * 1e6
+def _litert_benchmark(model: Subject, threads: int, runs: int, scratch: Path) -> Way:
+    """Return ``litert-benchmark``, with the median that it reports itself."""
+    result = scratch / "result.json"
+    command = [
+        *(sys.executable, "-P", "-m", "ai_edge_litert.tools.benchmark_litert_model"),
+        *(f"--model={model.files['model']}", f"--num_threads={threads}"),
+        *(f"--num_runs={runs}", f"--warmup_runs={WARMUP}", f"--result_json={result}"),
+    ]
+
+    def median_ns(printed: str) -> float:
+        return float(json.loads(result.read_text())["latency"]["median_ms"]) * 1e6
+
+    return Way(command, median_ns)
 
 
 def measure(model: Subject, threads: int, pairs: int, runs: int) -> dict[str, object]:
     """Return the ratio of one network."""
-    ratio = compare(
-        lambda: launch(model, threads, runs), lambda: bare_ns(model, threads, runs), pairs
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        other = bare(model, threads, runs, Path(folder))
+        ratio = compare(launch(model, threads, runs), other, pairs)
     return {"model": model.name, "runtime": model.runtime, "threads": threads, **ratio}
 
 
 def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--pairs", type=int, default=12)
-    options.add_argument("--runs", type=int, default=100)
+    options.add_argument("--runs", type=int, default=400)
     asked = options.parse_args()
-    rows = [
-        measure(subject(path, tuple(asked.shape)), asked.threads, asked.pairs, asked.runs)
-        for path in asked.models
-    ]
+    rows = []
+    for path in asked.models:
+        model = subject(path, tuple(asked.shape))
+        rows.append(row := measure(model, asked.threads, asked.pairs, asked.runs))
+        if not asked.json:
+            words = (f"{k} {v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items())
+            print("  ".join(words), flush=True)
     if asked.json:
         print(json.dumps(rows, indent=1))
-        return 0
-    for row in rows:
-        print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items()))
     return 0
 
 

@@ -2,8 +2,8 @@
 
 For each network of the zoo and each format: our artifact, and the file that the same converter
 makes of the same module with the same weights, neither folded nor rewritten, with images NCHW.
-Both run in the same runtime, in pairs of fresh processes. Printed is ours over plain: the median
-ratio over pairs with a 95 % bootstrap interval, for the medians of launches and for their minima.
+Both run in the same runtime, in pairs of fresh processes that take turns (``pairs.py``). Printed is
+ours over plain: the ratio of medians, the median over pairs, with a 95 % bootstrap interval.
 
     python benchmarks/plain_route.py [--onnx2tf PYTHON] [--threads N] [--json] [NETWORK ...]
 
@@ -102,8 +102,8 @@ def rows(name: str, asked: argparse.Namespace) -> Iterator[dict[str, object]]:
 
 def _compared(ours: Subject, plain: Subject, asked: argparse.Namespace) -> dict[str, float]:
     return compare(
-        lambda: launch(ours, asked.threads, asked.runs),
-        lambda: launch(plain, asked.threads, asked.runs),
+        launch(ours, asked.threads, asked.runs),
+        launch(plain, asked.threads, asked.runs),
         asked.pairs,
     )
 
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--onnx2tf", metavar="PYTHON", help="a Python that has onnx2tf")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
     seen = []
