@@ -6,7 +6,8 @@
     │   ├── MissingExtra           a package that this needs is not installed
     │   ├── SourceError            what should be a network is none, or is damaged
     │   ├── ArtifactError          an exported file or its manifest is missing or damaged
-    │   └── InputError             inputs do not fit the network
+    │   ├── InputError             inputs do not fit the network
+    │   └── DataError              calibration or test data are missing, damaged or too few
     └── CheckError                 exit code 1: it was tried, and failed
         ├── ExportError            a network could not be written in a format
         │   ├── UnsupportedOp      the format has no way to say one of its ops
@@ -50,6 +51,10 @@ class ArtifactError(UsageError):
 
 class InputError(UsageError):
     """Inputs do not fit the network's shapes, dtypes or names."""
+
+
+class DataError(UsageError):
+    """Calibration or test data are missing, damaged, too few, or of another shape or range."""
 
 
 class CheckError(GroundspeedError):
