@@ -2,7 +2,9 @@
 
 For each network: pairs of fresh processes that take turns (``pairs.py``), one Groundspeed launch
 and one bare loop. Printed is the ratio of their medians, the median over pairs, with a 95 %
-bootstrap interval. Bare loops: InferenceSession with I/O binding; ``litert-benchmark``, which ships with
+bootstrap interval.
+
+Bare loops: InferenceSession with I/O binding; ``litert-benchmark``, which ships with
 ai-edge-litert; an ncnn extractor loop.
 """
 
