@@ -10,18 +10,13 @@ network.pt2                      a program saved by torch.export.save
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.util
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from groundspeed.errors import GroundspeedError, SourceError, UnsupportedOp
+from groundspeed.deploy.importing import call_user, split_arguments, user_callable
+from groundspeed.errors import SourceError, UnsupportedOp
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +63,7 @@ def load(
         SourceError: nothing of that name, or it is damaged, or it is no network.
         InputError: an input shape does not fit.
     """
-    target, arguments = _split(spec)
+    target, arguments = split_arguments(spec)
     suffix = Path(target).suffix
     if suffix in (".onnx", ".pt2"):
         if weights is not None or arguments:
@@ -82,26 +77,6 @@ def load(
     if ":" in target:
         return _from_callable(spec, target, arguments, input_shapes, weights, seed)
     return _from_zoo(spec, target, arguments, input_shapes, weights, seed)
-
-
-def _split(spec: str) -> tuple[str, dict[str, Any]]:
-    """Return ``spec`` without its arguments, and the arguments."""
-    head, _, tail = spec.rpartition(":")
-    if not head or "=" not in tail:
-        return spec, {}
-    arguments = {}
-    for item in tail.split(","):
-        key, equals, text = item.partition("=")
-        if not equals or not key.isidentifier():
-            raise SourceError(
-                f"'{item}' in '{spec}' is no argument; write them as name=value, "
-                "separated by commas"
-            )
-        try:
-            arguments[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            arguments[key] = text
-    return head, arguments
 
 
 def _from_zoo(
@@ -136,18 +111,11 @@ def _from_callable(
 ) -> Network:
     import torch
 
-    place, _, attribute = target.rpartition(":")
-    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
-    build = getattr(module, attribute, None)
-    if not callable(build):
-        raise SourceError(
-            f"{place} has no callable '{attribute}'; name a function or class that returns a "
-            "torch.nn.Module"
-        )
+    build = user_callable(target, returns="a torch.nn.Module")
     # The user's constructor draws from the global generator; the caller's state is given back.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = _call_user(lambda: build(**arguments), spec)
+        made = call_user(lambda: build(**arguments), spec)
     inputs: tuple[torch.Tensor, ...] | None = None
     if isinstance(made, tuple) and len(made) == 2:
         made, given = made
@@ -160,51 +128,7 @@ def _from_callable(
     if inputs is None or shapes:
         inputs = _random_inputs(shapes or [DEFAULT_SHAPE], seed)
     _load_weights(made, weights)
-    return Network(name=attribute, spec=spec, module=made.eval(), inputs=inputs)
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise SourceError(f"there is no file {path}")
-    specification = importlib.util.spec_from_file_location(f"_user_{path.stem}", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    # Dataclasses and pickles in the user's file look their module up by name.
-    sys.modules[module.__name__] = module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    loader = specification.loader
-    _call_user(lambda: loader.exec_module(module), str(path))
-    return module
-
-
-def _import_module(name: str) -> ModuleType:
-    try:
-        found = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        found = None
-    if found is None:
-        raise SourceError(
-            f"there is no module '{name}' to import here; for a file write path/to/file.py:callable"
-        )
-    module = _call_user(lambda: importlib.import_module(name), name)
-    assert isinstance(module, ModuleType)
-    return module
-
-
-def _call_user(call: Callable[[], Any], what: str) -> Any:
-    """Run the user's code; its failure becomes one sentence with their file and line."""
-    try:
-        return call()
-    except GroundspeedError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename != __file__] or list(frames)
-        place = f"{own[-1].filename}:{own[-1].lineno}"
-        raise SourceError(f"{what} failed at {place}: {type(error).__name__}: {error}") from error
+    return Network(name=target.rpartition(":")[2], spec=spec, module=made.eval(), inputs=inputs)
 
 
 def _load_onnx(spec: str, path: Path) -> Network:
