@@ -98,6 +98,31 @@ class Quantization:
     integer_ends: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerLoss:
+    """What quantization costs one layer, and what that layer's costs the network; simulated.
+
+    Attributes:
+        op: canonical op of the layer.
+        module: the user's module that it stems from.
+        sqnr_db: signal to quantization noise of the layer's values when all layers are quantized;
+            decibels.
+        output_sqnr_db: the same of the network's outputs when this layer alone is quantized.
+    """
+
+    op: str
+    module: str
+    sqnr_db: float
+    output_sqnr_db: float
+
+
+def sqnr_db(signal: float, noise: float) -> float:
+    """Return the signal to quantization noise ratio of two sums of squares, in decibels."""
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
 def weight_scales(weight: NDArray[np.float32], *, per_channel: bool) -> NDArray[np.float32]:
     """Return the symmetric scale of each output channel: its largest magnitude stands at 127.
 

@@ -103,6 +103,7 @@ class _Watching(Interpreter):
             self.run(*sample)
 
     def run_node(self, n: Node) -> Any:
+        """Compute one op, and show what it computed."""
         result = super().run_node(n)
         watched = n.op in ("placeholder", "call_function")
         if watched and isinstance(result, torch.Tensor) and result.is_floating_point():

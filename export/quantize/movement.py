@@ -52,7 +52,7 @@ MOVES = frozenset(
 def moves(node: Node) -> bool:
     """Return whether an op computes nothing: each value that it gives is one that it takes."""
     if node.target is aten.constant_pad_nd.default:
-        return len(node.args) < 3 or node.args[2] == 0
+        return len(node.args) < 3 or bool(node.args[2] == 0)
     return node.op == "call_function" and node.target in MOVES
 
 

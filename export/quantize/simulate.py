@@ -1,0 +1,153 @@
+"""Quantization simulated in PyTorch: what integers would do to the values, computed in float.
+
+Every tensor is put on the grid of its integers ("fake quantization", Jacob et al. 2018, section 3),
+as a format does that computes with integers throughout. It shows what quantization costs a network
+before any file is written, it is the yardstick of the files, and with a single layer quantized it
+tells how sensitive that layer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Interpreter, Node
+
+from groundspeed.export.quantize.movement import CLAMPS, fused_activations, moves
+from groundspeed.quantization import Quantization, Range, quantized, weight_scales
+
+aten = torch.ops.aten
+
+# Ops with a weight whose first dimension is the output channels.
+LAYERS = frozenset(
+    {aten.conv1d.default, aten.conv2d.default, aten.conv2d.padding, aten.linear.default}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A convolution or linear layer of the canonical graph.
+
+    Attributes:
+        op: name of its node.
+        stored: name of the node whose values an engine stores: the layer itself, or the last of
+            the activations that are fused into it.
+        members: all nodes from the one to the other.
+    """
+
+    op: str
+    stored: str
+    members: tuple[str, ...]
+
+
+def layers(program: ExportedProgram) -> tuple[Layer, ...]:
+    """Return the layers that can be quantized, in order of computation."""
+    found = []
+    for node in program.graph.nodes:
+        if node.op == "call_function" and node.target in LAYERS:
+            names = (node.name, *(behind.name for behind in fused_activations(node)))
+            found.append(Layer(op=node.name, stored=names[-1], members=names))
+    return tuple(found)
+
+
+class Simulation(Interpreter):
+    """The canonical graph with its tensors on the grids of their integers.
+
+    Args:
+        program: the canonical graph.
+        quantization: the ranges, and what stays in floating point.
+        only: the layers to quantize, with their inputs and outputs; None quantizes every tensor.
+        symmetric: whether the zero point of activations is 0, as in ncnn.
+        watch: called with the name and value of each tensor that an op computes.
+    """
+
+    def __init__(
+        self,
+        program: ExportedProgram,
+        quantization: Quantization,
+        *,
+        only: Collection[str] | None = None,
+        symmetric: bool = False,
+        watch: Callable[[str, torch.Tensor], None] | None = None,
+    ) -> None:
+        super().__init__(program.module(check_guards=False))
+        self._watch = watch
+        self._quantization = quantization
+        self._symmetric = symmetric
+        floats = quantization.float_ops or {}
+        chosen = [layer for layer in layers(program) if layer.op not in floats]
+        if only is not None:
+            chosen = [layer for layer in chosen if layer.op in only]
+        self._layers = frozenset(layer.op for layer in chosen)
+        nodes: Iterable[Node] = program.graph.nodes
+        self._gridded = frozenset(
+            _around(nodes, self._layers, {layer.stored for layer in chosen})
+            if only is not None
+            else (name for name in _stored(nodes) if name not in floats)
+        )
+        self._weights: dict[str, torch.Tensor] = {}
+
+    def answers(self, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        """Return what the network answers to one set of inputs."""
+        with torch.no_grad():
+            answer = self.run(*inputs)
+        return [answer] if isinstance(answer, torch.Tensor) else list(answer)
+
+    def run_node(self, n: Node) -> Any:
+        """Compute one op, on quantized weights where it has some."""
+        result = self._layer(n) if n.name in self._layers else super().run_node(n)
+        if n.name in self._gridded:
+            result = self._on_grid(n.name, result)
+        if self._watch is not None and isinstance(result, torch.Tensor):
+            self._watch(n.name, result)
+        return result
+
+    def _layer(self, node: Node) -> Any:
+        arguments, keywords = self.fetch_args_kwargs_from_env(node)
+        values, weight, *others = arguments
+        if node.name not in self._weights:
+            self._weights[node.name] = fake_weight(
+                weight, per_channel=self._quantization.per_channel
+            )
+        return node.target(values, self._weights[node.name], *others, **keywords)  # type: ignore[operator]
+
+    def _on_grid(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        found = self._quantization.calibration.ranges.get(name)
+        return values if found is None else fake_values(values, found, symmetric=self._symmetric)
+
+
+def fake_weight(weight: torch.Tensor, *, per_channel: bool) -> torch.Tensor:
+    """Return a weight on the grid of its symmetric integers."""
+    array = weight.detach().numpy()
+    scales = weight_scales(array, per_channel=per_channel).reshape(-1, *[1] * (array.ndim - 1))
+    return torch.from_numpy(quantized(array, scales) * scales)
+
+
+def fake_values(values: torch.Tensor, found: Range, *, symmetric: bool) -> torch.Tensor:
+    """Return activations on the grid of their 8-bit integers."""
+    if symmetric:
+        return torch.fake_quantize_per_tensor_affine(values, found.symmetric(), 0, -127, 127)
+    scale, zero_point = found.asymmetric(-128, 127)
+    return torch.fake_quantize_per_tensor_affine(values, scale, zero_point, -128, 127)
+
+
+def _stored(nodes: Iterable[Node]) -> Iterator[str]:
+    """Yield the tensors that an engine stores and that are computed, not only moved."""
+    for node in nodes:
+        if node.op == "placeholder" or (node.op == "call_function" and not moves(node)):
+            followers = list(node.users)
+            if len(followers) != 1 or followers[0].target not in CLAMPS:
+                yield node.name
+
+
+def _around(
+    nodes: Iterable[Node], chosen: Collection[str], stored: Collection[str]
+) -> Iterator[str]:
+    """Yield the tensors that the chosen layers read and write."""
+    for node in nodes:
+        if node.name in chosen:
+            yield node.all_input_nodes[0].name
+    yield from stored
