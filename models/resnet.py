@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from groundspeed.models.blocks.convolution import convolution
+from groundspeed.models.blocks.convolution import StemStride, convolution
 from groundspeed.models.family import Family
 
 FAMILY = Family("resnet")
@@ -70,6 +70,7 @@ class ResNet(nn.Module):
         block: the block that all stages are made of.
         repeats: blocks in each stage.
         num_classes: classes of the classifier.
+        stem_stride: stride of the first convolution.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class ResNet(nn.Module):
         block: type[BasicBlock] | type[Bottleneck],
         repeats: tuple[int, int, int, int],
         num_classes: int,
+        stem_stride: StemStride,
     ) -> None:
         super().__init__()
-        self.conv1, self.bn1, self.relu = convolution(3, 64, 7, stride=2)
+        self.conv1, self.bn1, self.relu = convolution(3, 64, 7, stride=stem_stride)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         widths = (64, 128, 256, 512)
         inputs = (64, *(width * block.expansion for width in widths))
@@ -110,12 +112,12 @@ def _stage(
 
 
 @FAMILY.network
-def resnet18(*, num_classes: int = 1000) -> ResNet:
+def resnet18(*, num_classes: int = 1000, stem_stride: StemStride = 2) -> ResNet:
     """18 layers of basic blocks."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes)
+    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, stem_stride)
 
 
 @FAMILY.network
-def resnet50(*, num_classes: int = 1000) -> ResNet:
+def resnet50(*, num_classes: int = 1000, stem_stride: StemStride = 2) -> ResNet:
     """50 layers of bottleneck blocks."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes)
+    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, stem_stride)

@@ -21,7 +21,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from groundspeed.models.blocks.convolution import convolution, depthwise
+from groundspeed.models.blocks.convolution import StemStride, convolution, depthwise
 from groundspeed.models.blocks.shuffle import channel_shuffle
 from groundspeed.models.family import Family
 
@@ -77,14 +77,20 @@ class ShuffleNetV2(nn.Module):
         down: what the down-sampling units look like, see above.
         num_classes: classes of the classifier.
         head_bias: whether the classifier has a bias.
+        stem_stride: stride of the first convolution.
     """
 
     def __init__(
-        self, channels: tuple[int, int, int, int], down: Down, num_classes: int, head_bias: bool
+        self,
+        channels: tuple[int, int, int, int],
+        down: Down,
+        num_classes: int,
+        head_bias: bool,
+        stem_stride: StemStride,
     ) -> None:
         super().__init__()
         stem, (first, second, third, last) = 24, channels
-        self.conv1 = nn.Sequential(*convolution(3, stem, 3, stride=2))
+        self.conv1 = nn.Sequential(*convolution(3, stem, 3, stride=stem_stride))
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage2 = _stage(stem, first, 4, down)
         self.stage3 = _stage(first, second, 8, down)
@@ -112,55 +118,79 @@ _X2_0 = (244, 488, 976, 2048)
 
 @FAMILY.network
 def shufflenet_v2_x0_5(
-    *, down: Down = "equal", num_classes: int = 1000, head_bias: bool = True
+    *,
+    down: Down = "equal",
+    num_classes: int = 1000,
+    head_bias: bool = True,
+    stem_stride: StemStride = 2,
 ) -> ShuffleNetV2:
     """Half the channels; as in torchvision."""
-    return ShuffleNetV2(_X0_5, down, num_classes, head_bias)
+    return ShuffleNetV2(_X0_5, down, num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
 def shufflenet_v2_x1_0(
-    *, down: Down = "equal", num_classes: int = 1000, head_bias: bool = True
+    *,
+    down: Down = "equal",
+    num_classes: int = 1000,
+    head_bias: bool = True,
+    stem_stride: StemStride = 2,
 ) -> ShuffleNetV2:
     """Full width; as in torchvision."""
-    return ShuffleNetV2(_X1_0, down, num_classes, head_bias)
+    return ShuffleNetV2(_X1_0, down, num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
 def shufflenet_v2_x1_5(
-    *, down: Down = "equal", num_classes: int = 1000, head_bias: bool = True
+    *,
+    down: Down = "equal",
+    num_classes: int = 1000,
+    head_bias: bool = True,
+    stem_stride: StemStride = 2,
 ) -> ShuffleNetV2:
     """1.5 times the channels; as in torchvision."""
-    return ShuffleNetV2(_X1_5, down, num_classes, head_bias)
+    return ShuffleNetV2(_X1_5, down, num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
 def shufflenet_v2_x2_0(
-    *, down: Down = "equal", num_classes: int = 1000, head_bias: bool = True
+    *,
+    down: Down = "equal",
+    num_classes: int = 1000,
+    head_bias: bool = True,
+    stem_stride: StemStride = 2,
 ) -> ShuffleNetV2:
     """Twice the channels; as in torchvision."""
-    return ShuffleNetV2(_X2_0, down, num_classes, head_bias)
+    return ShuffleNetV2(_X2_0, down, num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
-def shufflenet_v2_x0_5_paper(*, num_classes: int = 1000, head_bias: bool = True) -> ShuffleNetV2:
+def shufflenet_v2_x0_5_paper(
+    *, num_classes: int = 1000, head_bias: bool = True, stem_stride: StemStride = 2
+) -> ShuffleNetV2:
     """Half the channels, down-sampling as in the paper: 41 M MACs there."""
-    return ShuffleNetV2(_X0_5, "paper", num_classes, head_bias)
+    return ShuffleNetV2(_X0_5, "paper", num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
-def shufflenet_v2_x1_0_paper(*, num_classes: int = 1000, head_bias: bool = True) -> ShuffleNetV2:
+def shufflenet_v2_x1_0_paper(
+    *, num_classes: int = 1000, head_bias: bool = True, stem_stride: StemStride = 2
+) -> ShuffleNetV2:
     """Full width, down-sampling as in the paper: 146 M MACs there."""
-    return ShuffleNetV2(_X1_0, "paper", num_classes, head_bias)
+    return ShuffleNetV2(_X1_0, "paper", num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
-def shufflenet_v2_x1_5_paper(*, num_classes: int = 1000, head_bias: bool = True) -> ShuffleNetV2:
+def shufflenet_v2_x1_5_paper(
+    *, num_classes: int = 1000, head_bias: bool = True, stem_stride: StemStride = 2
+) -> ShuffleNetV2:
     """1.5 times the channels, down-sampling as in the paper: 299 M MACs there."""
-    return ShuffleNetV2(_X1_5, "paper", num_classes, head_bias)
+    return ShuffleNetV2(_X1_5, "paper", num_classes, head_bias, stem_stride)
 
 
 @FAMILY.network
-def shufflenet_v2_x2_0_paper(*, num_classes: int = 1000, head_bias: bool = True) -> ShuffleNetV2:
+def shufflenet_v2_x2_0_paper(
+    *, num_classes: int = 1000, head_bias: bool = True, stem_stride: StemStride = 2
+) -> ShuffleNetV2:
     """Twice the channels, down-sampling as in the paper: 591 M MACs there."""
-    return ShuffleNetV2(_X2_0, "paper", num_classes, head_bias)
+    return ShuffleNetV2(_X2_0, "paper", num_classes, head_bias, stem_stride)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
+
+# Stride of a network's first convolution. The papers' 2 suits ImageNet's 224 x 224 pixels; with 1,
+# images of 32 x 32 keep a map of some pixels up to the last stage.
+StemStride = Literal[1, 2]
 
 
 def convolution(

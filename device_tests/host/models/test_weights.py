@@ -18,6 +18,8 @@ from groundspeed.models import zoo
 from groundspeed.models.initialization import initialize
 from groundspeed.models.weights import load_weights
 
+# Networks that torchvision knows by another name, with an option.
+OPTIONS = {"mobilenet_v2_x0_5": ("mobilenet_v2", {"width_mult": 0.5})}
 OF_TORCHVISION = [
     name
     for name in zoo.names()
@@ -47,7 +49,8 @@ def test_torchvisions_weights_give_torchvisions_outputs(
     name: str, torchvision_models: ModuleType, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    theirs = torchvision_models.get_model(name, weights=None, num_classes=100).eval()
+    known_as, options = OPTIONS.get(name, (name, {}))
+    theirs = torchvision_models.get_model(known_as, weights=None, num_classes=100, **options).eval()
     initialize(theirs, (1, 3, 64, 64))
     torch.save(theirs.state_dict(), tmp_path / "weights.pth")
     ours = zoo.create(name, num_classes=100)

@@ -24,6 +24,7 @@ FIGURES = {
     "mobilenet_v1_x0_5": (1_331_592, 149_497_088),
     "mobilenet_v1_x0_25": (470_072, 41_030_272),
     "mobilenet_v2": (3_504_872, 300_774_272),
+    "mobilenet_v2_x0_5": (1_968_680, 97_131_840),
     "mobilenet_v3_large": (5_483_032, 216_589_760),
     "mobilenet_v3_small": (2_542_856, 56_510_400),
     "resnet18": (11_689_512, 1_814_073_344),
@@ -67,11 +68,11 @@ def program(name: str) -> ExportedProgram:
 
 
 @functools.cache
-def count(name: str, **options: object) -> tuple[int, int]:
-    """Parameters, and MACs by torch's own counter."""
+def count(name: str, shape: tuple[int, ...] | None = None, **options: object) -> tuple[int, int]:
+    """Parameters, and MACs by torch's own counter, at the network's own input shape or another."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         module = zoo.build(name, **options).eval()
-        module(torch.empty(zoo.info(name).input_shape))
+        module(torch.empty(shape or zoo.info(name).input_shape))
     return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2
 
 
@@ -99,6 +100,12 @@ def test_every_network_has_a_figure_to_be_checked_against() -> None:
 
 def test_the_two_readings_of_down_sampling_are_also_an_option() -> None:
     assert count("shufflenet_v2_x1_5", down="paper") == count("shufflenet_v2_x1_5_paper")
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "shufflenet_v2_x0_5"])
+def test_a_stem_without_stride_sees_half_the_pixels_as_large(name: str) -> None:
+    halved = count(name, shape=(1, 3, 112, 112), stem_stride=1)
+    assert halved == count(name)
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -160,7 +167,10 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 2}, "has no option 'width'; its options: down, num_classes, head_bias"),
+        (
+            {"width": 2},
+            "has no option 'width'; its options: down, num_classes, head_bias, stem_stride",
+        ),
         ({"down": "left"}, "down of .* is 'left'; it must be 'equal' or 'paper'"),
         ({"num_classes": 0}, "num_classes of .* is 0; it must be a whole number, at least 1"),
         ({"num_classes": "10"}, "num_classes of .* is '10'"),
