@@ -15,6 +15,7 @@
         │   └── ParityError        the file computes something else than the network
         ├── LaunchError            a measuring process ended without a result
         │   └── NonFiniteOutput    the network answered NaN or infinity
+        ├── TrainingError          a training diverged
         └── StoreError             results could not be kept or read back
 
 A message says what happened, to which thing, and what to do next, in one sentence or two.
@@ -83,6 +84,10 @@ class LaunchError(CheckError):
 
 class NonFiniteOutput(LaunchError):
     """The network answered NaN or infinity, so its latency would describe nothing useful."""
+
+
+class TrainingError(CheckError):
+    """A training diverged."""
 
 
 class StoreError(CheckError):

@@ -1,4 +1,4 @@
-"""Weights from a file, without ever running what is in it.
+"""Weights to a file and from one, without ever running what is in it.
 
 A state dict of torchvision loads into the zoo's network of the same name as it is: the parameters
 of those families bear torchvision's names. MobileNetV1, ShuffleNet V1 and the ``_paper`` networks
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from groundspeed.documents import write_atomically
 from groundspeed.errors import MissingExtra, SourceError
 
 _SHOWN = 3  # names of each kind in a message; the count tells of the rest
@@ -43,20 +44,42 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state, strict=False)
 
 
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a network's state dict as a ``.safetensors`` file, whole or not at all.
+
+    Raises:
+        MissingExtra: the package safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save
+    except ModuleNotFoundError as error:
+        raise _missing_safetensors("writing", path) from error
+    # The format knows neither strides nor two names for one tensor, so each name gets a copy.
+    state = {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
+    write_atomically(path, save(state))
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"reading {path} needs the package safetensors: pip install 'groundspeed[models]'"
-        ) from error
+        raise _missing_safetensors("reading", path) from error
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise SourceError(
             f"{path} is no whole .safetensors file ({error}); copy it anew"
         ) from error
+
+
+def _missing_safetensors(doing: str, path: Path) -> MissingExtra:
+    return MissingExtra(
+        f"{doing} {path} needs the package safetensors: pip install 'groundspeed[models]'"
+    )
 
 
 def _read_torch(path: Path) -> Any:
