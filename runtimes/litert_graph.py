@@ -7,12 +7,13 @@ the process with a segmentation fault on a file that was cut short, so this come
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundspeed.artifact import TensorSpec
 from groundspeed.errors import ArtifactError
@@ -95,6 +96,20 @@ def computed(interpreter: Any) -> list[int]:
     """Return the indices of the tensors that operators compute, in order of computation."""
     operators = interpreter._get_ops_details()
     return [int(index) for operator in operators for index in operator["outputs"]]
+
+
+def real_values(interpreter: Any) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Yield name and value of the tensors that operators computed, in order of computation.
+
+    Integers with a scale come as the real values that they stand for, in float32.
+    """
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    for index in computed(interpreter):
+        value = interpreter.get_tensor(index)
+        scale, zero_point = details[index]["quantization"]
+        if scale:
+            value = np.float32(scale) * (value.astype(np.float32) - np.float32(zero_point))
+        yield details[index]["name"], value
 
 
 def nodes(interpreter: Any) -> list[Node]:

@@ -80,9 +80,7 @@ class LiteRtSession:
         for name, index in litert_graph.input_indices(interpreter).items():
             interpreter.set_tensor(index, feeds[name])
         interpreter.invoke()
-        names = litert_graph.tensor_names(interpreter)
-        for index in litert_graph.computed(interpreter):
-            yield names[index], interpreter.get_tensor(index)
+        yield from litert_graph.real_values(interpreter)
 
     def profile(self, inputs: Mapping[str, Array], runs: int) -> OpProfile:
         """Time every op with LiteRT's own profiler; see ``Session.profile``."""

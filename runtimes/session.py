@@ -47,8 +47,9 @@ class Session(Protocol):
     def tensors(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
         """Yield the name and value of every tensor that can be read, in order of computation.
 
-        Values come in the file's own layout. Fused kernels may be switched off to reach more of
-        them, so this is for comparing values, never for timing.
+        Values come in the file's own layout; integers with a scale come as the real values that
+        they stand for, in float32. Fused kernels may be switched off to reach more of them, so
+        this is for comparing values, never for timing.
         """
         ...
 
