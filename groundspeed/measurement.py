@@ -15,6 +15,10 @@ from groundspeed.artifact import TensorSpec
 
 FORMAT_VERSION = 1  # 1: first version, 2026-11
 
+# "int8": weights and activations with ranges from calibration; "int8_dynamic": activations with the
+# range that they have in each inference; "int8_weight_only": weights in storage only.
+PRECISIONS = ("fp32", "fp16", "int8", "int8_dynamic", "int8_weight_only")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -23,7 +27,8 @@ class Options:
     Attributes:
         threads: threads that the runtime may compute with.
         cpus: logical CPUs that the process may run on; empty leaves it to the system.
-        precision: "fp32" or "fp16": what the runtime is asked to compute with.
+        precision: one of PRECISIONS, what the runtime is asked to compute with; for the integer
+            ones that is in the files, and all else is computed in float32.
     """
 
     threads: int = 1

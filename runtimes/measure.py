@@ -13,7 +13,7 @@ import numpy as np
 import groundspeed
 from groundspeed.documents import write_atomically
 from groundspeed.errors import NonFiniteOutput, UsageError
-from groundspeed.measurement import Job, Launch
+from groundspeed.measurement import PRECISIONS, Job, Launch
 from groundspeed.runtimes.affinity import restrict
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import memory_bytes, read_conditions, read_machine
@@ -104,8 +104,10 @@ def _check(job: Job) -> None:
         raise UsageError(f"there is no action '{job.action}'; known: {', '.join(ACTIONS)}")
     if job.options.threads < 1:
         raise UsageError(f"{job.options.threads} threads cannot run anything; ask for 1 or more")
-    if job.options.precision not in ("fp32", "fp16"):
-        raise UsageError(f"there is no precision '{job.options.precision}'; known: fp32, fp16")
+    if job.options.precision not in PRECISIONS:
+        raise UsageError(
+            f"there is no precision '{job.options.precision}'; known: {', '.join(PRECISIONS)}"
+        )
     if not 1 <= job.min_samples <= job.max_samples:
         raise UsageError(
             f"between {job.min_samples} and {job.max_samples} samples were asked for; "

@@ -7,6 +7,7 @@ blobs it takes and gives, their names, and its parameters as ``key=value``.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,25 @@ class Layer:
 
     def integer(self, key: int, default: int = 0) -> int:
         """Return a parameter that is a whole number."""
+        written = self._written(key)
+        return default if written is None else int(written)
+
+    def number(self, key: int, default: float = 0.0) -> float:
+        """Return a parameter that is a number."""
+        written = self._written(key)
+        return default if written is None else float(written)
+
+    def replacing(self, key: int, value: int) -> Layer:
+        """Return this layer with one parameter set to a whole number."""
+        others = (each for each in self.parameters if each.partition("=")[0] != str(key))
+        return dataclasses.replace(self, parameters=(*others, f"{key}={value}"))
+
+    def _written(self, key: int) -> str | None:
         for parameter in self.parameters:
             name, _, value = parameter.partition("=")
             if name == str(key):
-                return int(value)
-        return default
+                return value
+        return None
 
 
 def read_param(path: Path) -> tuple[Layer, ...]:

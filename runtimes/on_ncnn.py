@@ -18,6 +18,7 @@ from groundspeed.errors import ArtifactError, InputError, LaunchError
 from groundspeed.measurement import OpProfile, Options, ProfiledOp
 from groundspeed.runtimes.feeds import checked, file_of, random_feeds
 from groundspeed.runtimes.interleave import interleaved
+from groundspeed.runtimes.ncnn_bin import hands_on_integers, integer_steps, read_bin
 from groundspeed.runtimes.ncnn_param import Layer, read_param
 from groundspeed.runtimes.session import Array
 
@@ -58,9 +59,9 @@ class NcnnSession:
     def __init__(
         self, files: Mapping[str, Path], options: Options, specs: Sequence[TensorSpec]
     ) -> None:
-        param, weights = file_of(files, "param", "ncnn"), files.get("bin", Path())
+        param, self._bin = file_of(files, "param", "ncnn"), files.get("bin", Path())
         self._layers = read_param(param)
-        self._net = _load(self._layers, param, weights, options)
+        self._net = _load(self._layers, param, self._bin, options)
         self._inputs = _input_specs(self._layers, specs, param)
         consumed = {blob for layer in self._layers for blob in layer.bottoms}
         self._output_names = [
@@ -109,12 +110,17 @@ class NcnnSession:
         return once
 
     def tensors(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
-        """Yield every layer's outputs; see ``Session.tensors``."""
+        """Yield every layer's outputs; see ``Session.tensors``.
+
+        Integers that one layer hands on to the next come as the real values that they stand for.
+        """
         extractor = self._extractor(self._blobs(inputs), keep=True)
         for layer in self._layers:
             if layer.type != "Input":
                 for name in layer.tops:
-                    yield name, _array(_extract(extractor, name))
+                    value = _array(_extract(extractor, name))
+                    step = self._steps.get(name)
+                    yield name, value if step is None else value.astype(np.float32) * step
 
     def profile(self, inputs: Mapping[str, Array], runs: int) -> OpProfile:
         """Time every layer by extracting its output in order; see ``Session.profile``.
@@ -143,6 +149,13 @@ class NcnnSession:
     def close(self) -> None:
         """Give back what the session holds."""
         self._net.clear()
+
+    @cached_property
+    def _steps(self) -> dict[str, float]:
+        """The real values of integer 1, for the blobs that ncnn keeps in integers."""
+        if not any(map(hands_on_integers, self._layers)):
+            return {}
+        return integer_steps(self._layers, read_bin(self._bin, self._layers))
 
     def _blobs(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         blobs = {}
@@ -203,6 +216,7 @@ def _load(layers: Sequence[Layer], param: Path, weights: Path, options: Options)
     for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):
         setattr(net.opt, name, half)
     net.opt.use_bf16_storage = False
+    net.opt.use_int8_inference = True
     net.opt.use_vulkan_compute = False
     net.opt.num_threads = options.threads
     if net.load_param(str(param)) != 0 or net.load_model(str(weights)) != 0:
