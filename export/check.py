@@ -59,7 +59,8 @@ def check(
         precision: what the runtime is asked to compute with.
     """
     with closing(open_written(written, folder, runtime=runtime, precision=precision)) as session:
-        parity = compare(session, reference, inputs, written, precision=precision)
+        tolerance = TOLERANCES[precision]
+        parity = compare(session, reference, check_inputs(inputs), written, tolerance=tolerance)
         values = canonical_values(program, inputs)
         tensors = align(values, session.tensors(_feeds(inputs, written.inputs)), parity.tolerance)
     if not parity.passed:
@@ -85,36 +86,45 @@ def open_written(written: Written, folder: Path, *, runtime: str, precision: str
 def compare(
     session: Session,
     reference: Callable[..., object],
-    inputs: Sequence[torch.Tensor],
+    samples: Sequence[tuple[torch.Tensor, ...]],
     written: Written,
     *,
-    precision: str,
+    tolerance: float,
 ) -> Parity:
     """Run an open file and a network on several inputs, and return how well they agree.
+
+    Args:
+        session: the file.
+        reference: the network.
+        samples: sets of inputs; to the first the network must have a finite answer.
+        written: what the file's inputs and outputs are.
+        tolerance: the largest difference that passes, as a share of the largest magnitude.
 
     Raises:
         ParityError: the network itself answers NaN or infinity.
     """
-    answered = _answered(reference, inputs)
+    answered = _answered(reference, samples)
     agreements = _agreements(session, answered, written)
     return Parity(
         inputs=len(answered),
-        tolerance=TOLERANCES[precision],
+        tolerance=tolerance,
         agreements=agreements,
-        passed=all(passes(each, precision) for each in agreements),
+        passed=all(passes(each, tolerance) for each in agreements),
     )
 
 
-def _answered(reference: Callable[..., object], inputs: Sequence[torch.Tensor]) -> list[Answered]:
+def _answered(
+    reference: Callable[..., object], samples: Sequence[tuple[torch.Tensor, ...]]
+) -> list[Answered]:
     """Return the sets of inputs to check on, with the network's outputs.
 
     A network may be made for inputs of one kind only (no noise has a logarithm), so that only the
     given inputs must have finite answers; of the others, those without are left out.
     """
     answered: list[Answered] = []
-    for sample in check_inputs(inputs):
+    for sample in samples:
         with torch.no_grad():
-            outputs = _flat(reference(*sample))
+            outputs = flat(reference(*sample))
         if all(bool(torch.isfinite(output).all()) for output in outputs):
             answered.append((sample, outputs))
         elif not answered:
@@ -141,7 +151,7 @@ def _agreements(
     )
 
 
-def _flat(outputs: object) -> list[torch.Tensor]:
+def flat(outputs: object) -> list[torch.Tensor]:
     """Return the tensors of a network's answer, in the order in which torch.export lists them."""
     leaves = torch.utils._pytree.tree_leaves(outputs)
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]

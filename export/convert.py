@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -21,7 +21,9 @@ from groundspeed.documents import dump, from_plain
 from groundspeed.errors import ConverterFailed, ExportError, GroundspeedError
 from groundspeed.export.onnx_graph import OnnxGraph
 from groundspeed.export.prepare import Prepared
+from groundspeed.export.quantize.calibrate import Sample
 from groundspeed.export.worker import Answer, Request
+from groundspeed.quantization import Quantization
 
 # -P: a file of the user's called json.py in the working folder must not replace Python's own.
 COMMAND = (sys.executable, "-P", "-m", "groundspeed.export.worker")
@@ -38,6 +40,8 @@ def convert(
     folder: Path,
     log: Path,
     timeout_s: float,
+    quantization: Quantization | None = None,
+    samples: Sequence[Sample] = (),
 ) -> Answer:
     """Write a network's files and check them, in a child process.
 
@@ -50,6 +54,8 @@ def convert(
         folder: where the files go; it exists and is empty.
         log: where everything that the converter printed stays if it fails.
         timeout_s: longest time that it may take.
+        quantization: ranges, and what stays in floating point, for a precision of integers.
+        samples: what a file with integers is checked on.
 
     Raises:
         ConverterFailed: it crashed, or was stopped at the limit.
@@ -68,6 +74,8 @@ def convert(
             folder=folder.absolute(),
             answer=Path(scratch) / "answer.json",
             parent=os.getpid(),
+            quantization=quantization,
+            samples=_save_samples(samples, Path(scratch)) if quantization else None,
         )
         path = Path(scratch) / "request.json"
         path.write_text(dump(request))
@@ -107,6 +115,12 @@ def _save(program: torch.export.ExportedProgram, path: Path) -> None:
     content = io.BytesIO()
     torch.export.save(program, content)
     path.write_bytes(content.getbuffer())
+
+
+def _save_samples(samples: Sequence[Sample], scratch: Path) -> Path:
+    path = scratch / "samples.pt"
+    torch.save(list(samples), path)
+    return path
 
 
 def _run(request: Path, *, what: str, log: Path, timeout_s: float) -> None:

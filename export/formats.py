@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 from groundspeed.errors import UnknownName, UsageError
 from groundspeed.registry import Entry, Registry, unknown_name
@@ -29,7 +30,39 @@ FORMATS = Registry(
     },
 )
 
-PRECISIONS = ("fp32", "fp16")
+FLOATS = ("fp32", "fp16")
+
+QUANTIZERS = Registry(
+    "quantizer",
+    "groundspeed.quantizers",
+    {
+        "ncnn-int8": Entry(
+            target="groundspeed.export.quantize.ncnn_int8:NcnnQuantizer",
+            extra="to-ncnn",
+            summary="ncnn layers with int8 weights and inputs",
+        ),
+        "onnx-int8": Entry(
+            target="groundspeed.export.quantize.onnx_int8:OnnxQuantizer",
+            extra="to-onnx",
+            summary="QDQ, by ONNX Runtime's quantizer",
+        ),
+        "tflite-int8": Entry(
+            target="groundspeed.export.quantize.tflite_int8:TfliteQuantizer",
+            extra="to-tflite",
+            summary="full integer, by ai-edge-quantizer",
+        ),
+        "tflite-int8_dynamic": Entry(
+            target="groundspeed.export.quantize.tflite_weights:DynamicQuantizer",
+            extra="to-tflite",
+            summary="int8 weights, inputs quantized in every run",
+        ),
+        "tflite-int8_weight_only": Entry(
+            target="groundspeed.export.quantize.tflite_weights:WeightOnlyQuantizer",
+            extra="to-tflite",
+            summary="int8 weights, computed with in floating point",
+        ),
+    },
+)
 _RUNTIMES = {"ncnn": "ncnn", "onnx": "onnxruntime", "tflite": "litert"}
 
 
@@ -38,13 +71,23 @@ def check_precisions(formats: Iterable[str], precisions: Iterable[str]) -> None:
 
     Raises:
         UnknownName: there is no such format.
-        UsageError: a precision is unknown.
+        UsageError: a format has no such precision.
     """
+    formats, precisions = tuple(formats), tuple(precisions)
     for format in formats:
         FORMATS[format]
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise UsageError(unknown_name("precision", precision, list(PRECISIONS)))
+    for format, precision in product(formats, precisions):
+        known = precisions_of(format)
+        if precision not in known:
+            raise UsageError(unknown_name(f"precision for {format}", precision, list(known)))
+
+
+def precisions_of(format: str) -> tuple[str, ...]:
+    """Return the precisions that a format can be written in."""
+    integers = [
+        name.removeprefix(f"{format}-") for name in QUANTIZERS if name.startswith(f"{format}-")
+    ]
+    return (*FLOATS, *integers)
 
 
 def runtime_of(format: str) -> str:

@@ -20,6 +20,7 @@ from groundspeed.errors import ExportError, UnsupportedOp
 from groundspeed.export.check import compare, open_written
 from groundspeed.export.fold_onnx import fold_onnx
 from groundspeed.export.from_onnx import declared_inputs, example_inputs
+from groundspeed.export.parity import TOLERANCES, check_inputs
 from groundspeed.export.prepare import fold_step
 from groundspeed.export.to_onnx import check_layout, finish
 from groundspeed.export.writer import Written
@@ -56,7 +57,13 @@ def write_graph(
     _make_weights_constant(folded_model)
     written = finish(folded_model, folder, precision=precision, steps=(fold_step(folded),))
     with closing(open_written(written, folder, runtime=runtime, precision=precision)) as session:
-        parity = compare(session, _callable(original), inputs, written, precision=precision)
+        parity = compare(
+            session,
+            _callable(original),
+            check_inputs(inputs),
+            written,
+            tolerance=TOLERANCES[precision],
+        )
     reference = "the original file in ONNX Runtime, without optimization"
     return written, dataclasses.replace(parity, reference=reference)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from groundspeed.export.from_onnx import OnnxNetwork
 from groundspeed.export.graph import editable
 from groundspeed.export.rewrites.catalog import rewrite_canonical
 from groundspeed.export.trace import trace
+from groundspeed.quantization import Range
 
 BY = f"groundspeed {groundspeed.__version__}"
 
@@ -36,6 +37,8 @@ class Prepared:
         traced: the same as a program, which can be handed to another process.
         inputs: example inputs, in order.
         steps: what was done, and what was left undone and why.
+        learned: ranges that the network brought from quantization-aware training, by the ops of
+            ``program``; empty for any other network.
     """
 
     program: ExportedProgram
@@ -43,6 +46,7 @@ class Prepared:
     traced: ExportedProgram
     inputs: tuple[torch.Tensor, ...]
     steps: tuple[Step, ...]
+    learned: Mapping[str, Range] = field(default_factory=dict)
 
 
 def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]) -> Prepared:

@@ -23,6 +23,7 @@ from groundspeed.documents import dump, from_plain, write_atomically
 from groundspeed.errors import ConverterFailed, ExportError, GroundspeedError
 from groundspeed.export.formats import FORMATS
 from groundspeed.export.writer import Writer, Written
+from groundspeed.quantization import Quantization
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 
@@ -37,6 +38,8 @@ class Request:
         program: the canonical graph with its example inputs, a ``.pt2`` file; or an ``.onnx`` file
             that could not be imported.
         reference: the untouched network, a ``.pt2`` file; for an ``.onnx`` file that file itself.
+        quantization: how the float file is quantized; None leaves it as it is.
+        samples: what a quantized file is checked on, a ``.pt`` file of sets of inputs.
         folder: where the written files go.
         answer: where the answer goes.
         parent: id of the process that asks.
@@ -51,6 +54,8 @@ class Request:
     folder: Path
     answer: Path
     parent: int
+    quantization: Quantization | None = None
+    samples: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,7 @@ def _write_program(request: Request, writer: Writer) -> Answer:
     import torch
 
     from groundspeed.export.check import check
+    from groundspeed.export.quantize.apply import quantize_file
     from groundspeed.export.rewrites.catalog import rewrite
 
     program = torch.export.load(request.program)
@@ -133,21 +139,36 @@ def _write_program(request: Request, writer: Writer) -> Answer:
         graph_module,
         inputs,
         request.folder,
-        precision=request.precision,
+        precision=request.precision if request.quantization is None else "fp32",
         layout=request.layout,
     )
     if not written.files:
         raise ConverterFailed(f"the writer of {request.format} wrote no files")
     reference = torch.export.load(request.reference).module()
-    checked = check(
-        program,
-        reference,
-        inputs,
-        written,
-        request.folder,
-        runtime=request.runtime,
-        precision=request.precision,
-    )
+    if request.quantization is None:
+        checked = check(
+            program,
+            reference,
+            inputs,
+            written,
+            request.folder,
+            runtime=request.runtime,
+            precision=request.precision,
+        )
+    else:
+        assert request.samples is not None
+        written, checked = quantize_file(
+            program,
+            reference,
+            inputs,
+            written,
+            request.folder,
+            request.quantization,
+            torch.load(request.samples, weights_only=True),
+            format=request.format,
+            runtime=request.runtime,
+            precision=request.precision,
+        )
     return Answer(
         written=dataclasses.replace(written, steps=(*steps, *written.steps)),
         parity=checked.parity,

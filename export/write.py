@@ -14,7 +14,10 @@ from groundspeed.export.convert import convert
 from groundspeed.export.formats import check_precisions, runtime_of
 from groundspeed.export.onnx_graph import OnnxGraph
 from groundspeed.export.prepare import Prepared
+from groundspeed.export.quantize.quantize import QuantizedNetwork
 from groundspeed.ops import Op
+
+CHECKED_SAMPLES = 8
 
 
 def write(
@@ -28,6 +31,7 @@ def write(
     layout: str | None = None,
     timeout_s: float = 600.0,
     on_progress: Callable[[str], None] | None = None,
+    quantized: QuantizedNetwork | None = None,
 ) -> Artifact:
     """Write a network in one format, prove that it computes the same, and return the artifact.
 
@@ -36,13 +40,14 @@ def write(
     Args:
         network: the network.
         format: name of the format ("onnx").
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16", or one of integers.
         folder: the artifact's folder.
         ops: the canonical ops with their cost, for the manifest.
         source: what the network was made from, for the manifest.
         layout: "NCHW" or "NHWC" for image inputs, None for what suits the format.
         timeout_s: longest time that conversion and check may take.
         on_progress: called with a short sentence at each step.
+        quantized: ranges and losses of the network, for a precision of integers.
 
     Raises:
         UsageError: unknown format or precision, or the folder holds something else.
@@ -65,6 +70,8 @@ def write(
             folder=made,
             log=folder.with_name(f"{folder.name}.log"),
             timeout_s=timeout_s,
+            quantization=quantized.quantization if quantized else None,
+            samples=quantized.samples[:CHECKED_SAMPLES] if quantized else (),
         )
         assert answer.written is not None
         assert answer.parity is not None
@@ -81,6 +88,8 @@ def write(
             parity=answer.parity,
             ops=tuple(ops),
             tensors=answer.tensors,
+            quantization=quantized.quantization if quantized else None,
+            losses=quantized.losses if quantized else (),
         )
         Artifact(folder=made, manifest=manifest).save()
     return Artifact(folder=folder, manifest=manifest)

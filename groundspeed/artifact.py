@@ -14,6 +14,7 @@ from pathlib import Path
 from groundspeed.documents import dump, from_plain, write_atomically
 from groundspeed.errors import ArtifactError
 from groundspeed.ops import Op
+from groundspeed.quantization import LayerLoss, Quantization
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1  # 1: first version, 2026-11
@@ -144,11 +145,14 @@ class Manifest:
     Attributes:
         runtime: name of the runtime that opens the files ("onnxruntime", "litert", "ncnn").
         format: name of the format ("onnx", "tflite", "ncnn").
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16", "int8", "int8_dynamic" or "int8_weight_only".
         files, inputs, outputs, source, steps, parity: as documented on their types.
         ops: the canonical ops of the network, in order of computation.
         tensors: name of a tensor in the file -> name of the canonical op that computes the same
             values (up to layout); what could not be tied is not listed.
+        quantization: the ranges that its integers stand for, and what stays in floating point;
+            None without integers.
+        losses: what quantization costs each layer; empty without integers.
     """
 
     runtime: str
@@ -162,6 +166,8 @@ class Manifest:
     parity: Parity | None = None
     ops: tuple[Op, ...] = ()
     tensors: dict[str, str] | None = None
+    quantization: Quantization | None = None
+    losses: tuple[LayerLoss, ...] = ()
     format_version: int = FORMAT_VERSION
 
 

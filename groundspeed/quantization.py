@@ -9,7 +9,8 @@ activations have one range for the whole tensor.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,27 @@ class Quantization:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a network is quantized.
+
+    Attributes:
+        observer: how the ranges of activations are chosen, a name in the catalogue of observers.
+        per_channel: whether each output channel of a weight has a scale of its own.
+        integer_ends: whether inputs and outputs are integers too, where the format has the choice.
+        equalize: whether the ranges of channels are balanced across layers first.
+        correct_bias: whether the mean error that quantized weights make is taken off the biases.
+        keep: layer, or module with all its layers, that stays in floating point -> the reason.
+    """
+
+    observer: str = "minmax"
+    per_channel: bool = True
+    integer_ends: bool = False
+    equalize: bool = False
+    correct_bias: bool = False
+    keep: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerLoss:
     """What quantization costs one layer, and what that layer's costs the network; simulated.
 
@@ -153,4 +175,5 @@ def quantized(
     Ties round to even, as ONNX's QuantizeLinear and numpy do.
     """
     rounded = np.rint(values / scale) + zero_point
-    return np.clip(rounded, least, largest).astype(np.int32)
+    integers: NDArray[np.int32] = np.clip(rounded, least, largest).astype(np.int32)
+    return integers

@@ -17,19 +17,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import ModelProto
+from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
 
 from groundspeed.artifact import File, Step
-from groundspeed.errors import MissingExtra
 from groundspeed.export.writer import Written
 from groundspeed.quantization import Calibration, Quantization, Range
-
-try:
-    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
-    from onnxruntime.quantization.calibrate import TensorsData
-except ModuleNotFoundError as error:
-    raise MissingExtra(
-        f"int8 ONNX needs the package '{error.name}': pip install 'groundspeed[to-onnx]'"
-    ) from error
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 CLAMPS = ("Relu", "Clip")

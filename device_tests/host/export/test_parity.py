@@ -40,7 +40,7 @@ def test_a_thing_agrees_with_itself(value: np.ndarray) -> None:
     assert (found.max_absolute, found.max_relative) == (0, 0)
     assert found.psnr_db == math.inf
     assert found.cosine == pytest.approx(1)
-    assert all(passes(found, precision) for precision in TOLERANCES)
+    assert all(passes(found, tolerance) for tolerance in TOLERANCES.values())
 
 
 def test_top1_counts_the_samples_with_the_same_class() -> None:
@@ -53,7 +53,7 @@ def test_top1_counts_the_samples_with_the_same_class() -> None:
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_never_passes(poison: float) -> None:
     value = np.array([[1.0, poison]])
-    assert not passes(agreement("y", [np.ones((1, 2))], [value]), "fp16")
+    assert not passes(agreement("y", [np.ones((1, 2))], [value]), TOLERANCES["fp16"])
 
 
 def test_the_worst_of_all_inputs_decides() -> None:

@@ -1,0 +1,90 @@
+"""From a float file that was just written to its integer twin, checked; runs in the child."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from groundspeed.export.check import Checked, check, compare, flat, open_written
+from groundspeed.export.formats import QUANTIZERS
+from groundspeed.export.parity import TOLERANCES, agreement
+from groundspeed.export.quantize.calibrate import Sample
+from groundspeed.export.quantize.quantizer import FileQuantizer
+from groundspeed.export.quantize.simulate import Simulation
+from groundspeed.export.writer import Written
+from groundspeed.quantization import Quantization
+
+# A file may be off by this many times what the same quantization costs when it is simulated:
+# engines round in other places, and noise that is amplified from layer to layer is never equal.
+MARGIN = 2.0
+
+
+def quantize_file(
+    program: ExportedProgram,
+    reference: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    written: Written,
+    folder: Path,
+    quantization: Quantization,
+    samples: Sequence[Sample],
+    *,
+    format: str,
+    runtime: str,
+    precision: str,
+) -> tuple[Written, Checked]:
+    """Prove a float file equal to its network, write it with integers, and check that too.
+
+    Args:
+        program: the canonical graph.
+        reference: the untouched network.
+        inputs: example inputs.
+        written: the float file.
+        folder: where it is.
+        quantization: ranges, and what stays in floating point.
+        samples: what the integer file is checked on: some of what it was calibrated on.
+        format: name of the format.
+        runtime: the runtime that opens it.
+        precision: "int8" or one of its variants.
+
+    Returns:
+        The files, and their parity with the network; if the float file is not equal to the
+        network already, that one and its parity.
+    """
+    floating = check(program, reference, inputs, written, folder, runtime=runtime, precision="fp32")
+    if not floating.parity.passed:
+        return written, floating
+    placeholders = [node.name for node in program.graph.nodes if node.op == "placeholder"]
+    ends = zip((spec.name for spec in written.inputs), placeholders[-len(inputs) :], strict=True)
+    ties = {**dict(ends), **floating.tensors}
+    quantizer: FileQuantizer = QUANTIZERS.load(f"{format}-{precision}")()
+    made = quantizer.quantize(written, folder, ties, quantization)
+    simulation = Simulation(program, quantization, symmetric=format == "ncnn")
+    tolerance = max(TOLERANCES["int8"], MARGIN * _cost(simulation, reference, samples, written))
+    with closing(open_written(made, folder, runtime=runtime, precision=precision)) as session:
+        parity = compare(session, reference, samples, made, tolerance=tolerance)
+    return made, Checked(parity=parity, tensors=floating.tensors)
+
+
+def _cost(
+    simulation: Simulation,
+    reference: Callable[..., object],
+    samples: Sequence[Sample],
+    written: Written,
+) -> float:
+    """Return the largest relative error of the simulated outputs."""
+    with torch.no_grad():
+        exact = [flat(reference(*sample)) for sample in samples]
+    found = [simulation.answers(sample) for sample in samples]
+    return max(
+        agreement(
+            spec.name,
+            [outputs[index].numpy() for outputs in exact],
+            [outputs[index].numpy() for outputs in found],
+        ).max_relative
+        for index, spec in enumerate(written.outputs)
+    )
