@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundspeed.artifact import Artifact, Source
+from groundspeed.deploy import quantizing
+from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
 from groundspeed.errors import ExportError
 from groundspeed.ops import Op
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from groundspeed.export.onnx_graph import OnnxGraph
     from groundspeed.export.prepare import Prepared
+    from groundspeed.export.quantize.quantize import QuantizedNetwork
 
 DEFAULT_TIMEOUT_S = 600.0
 
@@ -43,6 +46,7 @@ class Exporter:
         layout: "NCHW" or "NHWC" for the image inputs of formats that leave the choice; None
             leaves it to the format.
         timeout_s: longest time that one converter may take.
+        quantizing: what the user asks of precisions of integers.
         on_progress: called with a short sentence at each step.
     """
 
@@ -53,12 +57,14 @@ class Exporter:
         *,
         layout: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        quantizing: Quantizing | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self.network = network
         self._folder = folder
         self._layout = layout
         self._timeout_s = timeout_s
+        self._quantizing = quantizing or Quantizing()
         self._on_progress = on_progress
 
     @functools.cached_property
@@ -82,6 +88,28 @@ class Exporter:
         return analyze(self.prepared.program) if isinstance(self.prepared, Prepared) else ()
 
     @functools.cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """The network calibrated on the data that the user named, once for all formats.
+
+        Raises:
+            DataError: none were named, or they cannot be used.
+            ExportError: the network is a graph that is no torch network.
+        """
+        return quantizing.quantized(
+            self._program(), self._quantizing, on_progress=self._on_progress
+        )
+
+    def _program(self) -> Prepared:
+        from groundspeed.export.prepare import Prepared
+
+        if not isinstance(self.prepared, Prepared):
+            raise ExportError(
+                f"{self.network.name} stays an ONNX graph, which cannot be quantized here; export "
+                "it in fp32 or fp16"
+            )
+        return self.prepared
+
+    @functools.cached_property
     def source(self) -> Source:
         """Which network this is, to the last weight."""
         from groundspeed.export.prepare import Prepared
@@ -98,16 +126,24 @@ class Exporter:
 
         Raises:
             ExportError: it cannot be written, or what was written computes something else.
+            DataError: integers were asked for, and there are no data to calibrate on.
         """
         from groundspeed.export.write import write
+        from groundspeed.models.cost import analyze
 
+        network: QuantizedNetwork | None = None
+        if precision in quantizing.WITHOUT_DATA:
+            network = quantizing.only_weights(self._program(), self._quantizing)
+        elif quantizing.is_integer(precision):
+            network = self.quantized
         folder = self._folder / f"{file_name(self.network.name)}-{format}-{precision}"
         return write(
-            self.prepared,
+            network.prepared if network else self.prepared,
+            quantized=network,
             format=format,
             precision=precision,
             folder=folder,
-            ops=self.ops,
+            ops=analyze(network.prepared.program) if network else self.ops,
             source=self.source,
             layout=self._layout,
             timeout_s=self._timeout_s,

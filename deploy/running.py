@@ -11,6 +11,7 @@ from groundspeed.deploy import pipeline, sources
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.exporting import DEFAULT_TIMEOUT_S, Exporter
 from groundspeed.deploy.plan import Cell, Settings
+from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import open_target
@@ -32,6 +33,7 @@ def run(
     weights: Path | None = None,
     layout: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    quantizing: Quantizing | None = None,
     fresh: bool = False,
     command: str = "",
     on_event: OnEvent | None = None,
@@ -51,6 +53,7 @@ def run(
         weights: state dict that every network gets.
         layout: layout of TFLite's image inputs.
         timeout_s: longest time that one converter may take.
+        quantizing: what is asked of precisions of integers.
         fresh: begin anew even if an unfinished run of the same plan exists.
         command: the command line that makes the run again.
         on_event: called with everything that the run does.
@@ -75,7 +78,9 @@ def run(
     for spec in networks:
         tell(f"loading {spec}")
         network = sources.load(spec, input_shapes=input_shapes, weights=weights)
-        exporter = Exporter(network, exports, layout=layout, timeout_s=timeout_s)
+        exporter = Exporter(
+            network, exports, layout=layout, timeout_s=timeout_s, quantizing=quantizing
+        )
         exporters[exporter.source] = exporter
     made: list[Path] = []
 

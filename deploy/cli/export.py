@@ -14,8 +14,10 @@ from groundspeed.deploy.cli.options import (
     conversion_options,
     json_option,
     network_options,
+    quantization_options,
 )
 from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.units import bytes_text
 
 
@@ -39,6 +41,7 @@ from groundspeed.units import bytes_text
     help="Folder for the artifacts.",
 )
 @conversion_options
+@quantization_options
 @network_options
 @json_option
 def command(
@@ -48,6 +51,7 @@ def command(
     folder: Path,
     layout: str | None,
     timeout_s: float,
+    quantizing: Quantizing,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     as_json: bool,
@@ -74,6 +78,7 @@ def command(
             folder,
             layout=layout,
             timeout_s=timeout_s,
+            quantizing=quantizing,
             on_progress=lambda words: status.update(words),
         )
         results = list(exporting.export_all(exporter, formats, precisions))

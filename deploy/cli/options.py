@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
+from groundspeed.quantization import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,11 +124,84 @@ def conversion_options(function: F) -> F:
             type=Names(),
             default=("fp32",),
             show_default="fp32",
-            help="Precisions: fp32, fp16.",
+            help="Precisions: fp32, fp16, int8; TFLite also int8_dynamic, int8_weight_only.",
         ),
     ):
         function = option(function)
     return function
+
+
+def quantization_options(function: F) -> F:
+    """Add how integers are fitted to a network; the command gets one ``quantizing``."""
+
+    @functools.wraps(function)
+    def gathered(
+        data: str,
+        samples: int,
+        observer: str,
+        per_tensor: bool,
+        equalize: bool,
+        correct_bias: bool,
+        integer_ends: bool,
+        keep_float: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        settings = Settings(
+            observer=observer,
+            per_channel=not per_tensor,
+            equalize=equalize,
+            correct_bias=correct_bias,
+            integer_ends=integer_ends,
+            keep=dict.fromkeys(keep_float, "as asked for"),
+        )
+        quantizing = Quantizing(data=data, samples=samples, settings=settings)
+        return function(quantizing=quantizing, **others)
+
+    for option in (
+        click.option(
+            "--keep-float",
+            type=Names(),
+            default=(),
+            help="Layers or modules of an int8 network that stay in floating point.",
+        ),
+        click.option(
+            "--integer-ends", is_flag=True, help="Integers for inputs and outputs too (TFLite)."
+        ),
+        click.option(
+            "--correct-bias",
+            is_flag=True,
+            help="Take the mean error of rounded weights off the biases (Nagel et al. 2019).",
+        ),
+        click.option(
+            "--equalize",
+            is_flag=True,
+            help="Even out the ranges of channels across layers first (Nagel et al. 2019).",
+        ),
+        click.option(
+            "--per-tensor", is_flag=True, help="One scale for each weight, not for each channel."
+        ),
+        click.option(
+            "--observer",
+            default="minmax",
+            show_default=True,
+            help="How ranges are chosen: minmax, moving_average, percentile, mse, entropy.",
+        ),
+        click.option(
+            "--samples",
+            type=click.IntRange(min=1),
+            default=128,
+            show_default=True,
+            help="Samples to calibrate on at most.",
+        ),
+        click.option(
+            "--data",
+            default="",
+            help="What int8 is calibrated on: a folder of images, an .npz file, "
+            "file.py:callable, or a set such as fashion_mnist:train.",
+        ),
+    ):
+        gathered = option(gathered)
+    return cast(F, gathered)
 
 
 def launch_options(function: F) -> F:

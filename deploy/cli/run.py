@@ -14,11 +14,13 @@ from groundspeed.deploy.cli.options import (
     json_option,
     launch_options,
     network_options,
+    quantization_options,
     round_options,
     store_option,
 )
 from groundspeed.deploy.cli.output import console
 from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.quantizing import Quantizing
 
 
 @click.command()
@@ -33,6 +35,7 @@ from groundspeed.deploy.cli.progress import RunProgress
 @launch_options
 @round_options
 @conversion_options
+@quantization_options
 @network_options
 @click.option(
     "--report",
@@ -54,6 +57,7 @@ def command(
     fresh: bool,
     layout: str | None,
     timeout_s: float,
+    quantizing: Quantizing,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     report: Path | None,
@@ -93,6 +97,7 @@ def command(
             weights=weights,
             layout=layout,
             timeout_s=timeout_s,
+            quantizing=quantizing,
             fresh=fresh,
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
             on_event=progress,
