@@ -97,40 +97,44 @@ def _planned(
     """Return the ranges of the layers in integers, and why the others with weights are not."""
     blobs = Blobs(layers, ties, quantization.calibration.ranges)
     float_ops = quantization.float_ops or {}
-    inputs: dict[str, Range] = {}
+    steps: dict[str, _Steps] = {}
     reasons: dict[str, str] = {}
-    for layer, read in zip(layers, weights, strict=True):
+    # Backwards: what a layer hands on depends on those that take it.
+    for layer, read in reversed(list(zip(layers, weights, strict=True))):
         if not read:
             continue
-        reason = _impossible(layer) or float_ops.get(ties.get(layer.tops[0], ""), "")
-        known = blobs.range_of(layer.bottoms[0]) if layer.bottoms else None
-        if not reason and known is not None:
-            inputs[layer.name] = known
-        else:
+        input = blobs.range_of(layer.bottoms[0]) if layer.bottoms else None
+        output = _handed_on(layer, blobs, steps)
+        reason = float_ops.get(ties.get(layer.tops[0], ""), "") or _impossible(layer, output)
+        if reason or input is None:
             reasons[layer.name] = reason or "the range of its input is not known"
-    steps = {
-        layer.name: _Steps(inputs[layer.name], _handed_on(layer, blobs, inputs))
-        for layer in layers
-        if layer.name in inputs
-    }
+        else:
+            steps[layer.name] = _Steps(input, output)
     return steps, reasons
 
 
-def _impossible(layer: Layer) -> str:
+def _handed_on(layer: Layer, blobs: Blobs, steps: Mapping[str, _Steps]) -> Range | None:
+    """Return the range of the integers that a layer can hand on, None if it has to give float32."""
+    takers = blobs.takers_of(layer.tops[0])
+    if layer.type in _CHAINED and all(
+        taker and taker.name in steps and taker.type in _CHAINED for taker in takers
+    ):
+        return blobs.range_of(layer.tops[0])
+    return None
+
+
+def _impossible(layer: Layer, output: Range | None) -> str:
     """Return why ncnn cannot compute a layer in integers, "" if it can."""
     if layer.type not in _SCALE_TERMS:
         return f"ncnn computes {layer.type} in floating point only"
     if layer.type in _CHAINED and layer.number(18) != 0:
         return "it is padded with something else than 0"
+    in_group = layer.integer(0) // layer.integer(7, 1)
+    # In convolutiondepthwise_x86.cpp a group's float32 channels are expected in packs of 4, while
+    # its convolution packs them by 8 where there is AVX, and so gives them to nobody.
+    if layer.type == "ConvolutionDepthWise" and output is None and in_group % 8 == 0:
+        return "on x86, ncnn loses what groups of 8 channels compute in integers"
     return ""
-
-
-def _handed_on(layer: Layer, blobs: Blobs, inputs: Mapping[str, Range]) -> Range | None:
-    """Return the range of the integers that a layer can hand on, None if it has to give float32."""
-    takers = blobs.takers_of(layer.tops[0])
-    if all(taker and taker.name in inputs and taker.type in _CHAINED for taker in (layer, *takers)):
-        return blobs.range_of(layer.tops[0])
-    return None
 
 
 def _in_integers(
@@ -217,8 +221,9 @@ def _step(
         f"integers, {handing_on} of them hand integers on to the next"
     ]
     by_reason: dict[str, list[str]] = defaultdict(list)
-    for name, reason in reasons.items():
-        by_reason[reason].append(name)
+    for layer in layers:
+        if layer.name in reasons:
+            by_reason[reasons[layer.name]].append(layer.name)
     notes += [
         f"in floating point: {', '.join(names)}: {reason}" for reason, names in by_reason.items()
     ]
