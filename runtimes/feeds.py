@@ -69,7 +69,8 @@ def read_feeds(path: Path) -> dict[str, Array]:
         InputError: the file is missing, or holds something else than plain arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: numpy leaves its own file open when it finds no archive in it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise InputError(f"the inputs {path} are missing; name an .npz file that exists") from None
