@@ -1,0 +1,1 @@
+"""Observers: how the range of a tensor is chosen from the values that calibration shows."""
