@@ -72,6 +72,7 @@ class OnnxQuantizer:
             extra_options={"WeightSymmetric": True},
         )
         quantizer.quantize_model()
+        quantizer.model.topological_sort()
         made = quantizer.model.model
         _keep_logits(made)
         onnx.checker.check_model(made, full_check=True)

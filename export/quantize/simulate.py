@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Interpreter, Node
@@ -123,7 +124,8 @@ def fake_weight(weight: torch.Tensor, *, per_channel: bool) -> torch.Tensor:
     """Return a weight on the grid of its symmetric integers."""
     array = weight.detach().numpy()
     scales = weight_scales(array, per_channel=per_channel).reshape(-1, *[1] * (array.ndim - 1))
-    return torch.from_numpy(quantized(array, scales) * scales)
+    integers = quantized(array, scales).astype(np.float32)
+    return torch.from_numpy(integers * scales)
 
 
 def fake_values(values: torch.Tensor, found: Range, *, symmetric: bool) -> torch.Tensor:
