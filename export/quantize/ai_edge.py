@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -33,9 +34,12 @@ def rewrite(path: Path, quantizer: Quantizer, statistics: Statistics | None = No
     """
     calibrated = None if statistics is None else {key: dict(statistics[key]) for key in statistics}
     try:
-        result = quantizer.quantize(
-            calibrated, enable_progress_bar=False, enable_progress_report=False
-        )
+        with warnings.catch_warnings():
+            # It looks into the float file with an interpreter that keeps all tensors.
+            warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")
+            result = quantizer.quantize(
+                calibrated, enable_progress_bar=False, enable_progress_report=False
+            )
     except (ValueError, RuntimeError) as error:
         raise ExportError(
             f"ai-edge-quantizer failed ({litert_graph.first_line(error)}); keep the op that it "
