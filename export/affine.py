@@ -1,4 +1,4 @@
-"""Batch normalization as a scale and a shift per channel, and how a weight absorbs them.
+"""A scale and a shift per channel, as batch normalization has, and how a weight absorbs them.
 
 In inference batch normalization is affine, ``y = scale * x + shift`` per channel with
 ``scale = gamma / sqrt(variance + epsilon)`` and ``shift = beta - mean * scale`` (Ioffe and
@@ -62,11 +62,32 @@ class Linearity:
     groups: int = 1
     transposed: bool = False
 
+    @property
+    def inputs(self) -> int:
+        """Number of input channels, or of columns of a linear layer."""
+        if self.transposed:
+            return self.weight.shape[0]
+        return self.weight.shape[1] * self.groups
+
+    def output_peaks(self) -> Tensor:
+        """Return the largest magnitude among the weights of each output channel, [out]."""
+        return self._peaks(self._output_axis)
+
+    def input_peaks(self) -> Tensor:
+        """Return the largest magnitude among the weights that read each input channel, [in]."""
+        return self._peaks(self._input_axis)
+
+    def over_weight(self, outputs: Tensor) -> Tensor:
+        """Return one value for each output channel in a shape that broadcasts with the weight."""
+        grouped = self._grouped()
+        along = _along(outputs, grouped, self._output_axis)
+        size = [grouped.shape[0], grouped.shape[1], *along.shape[2:]]
+        return along.expand(size).flatten(0, 1)
+
     def then(self, affine: Affine) -> Linearity:
         """Return the op that computes ``affine`` of this op's output. Always exact."""
         weight = self._grouped()
-        axis = 2 if self.transposed else 1
-        weight = weight * _along(affine.scale, weight, axis)
+        weight = weight * _along(affine.scale, weight, self._output_axis)
         bias = affine.shift
         if self.bias is not None:
             bias = bias + self.bias.double() * affine.scale
@@ -77,16 +98,32 @@ class Linearity:
 
         Exact only where every output sums over all taps, or where the shift is 0: an op that pads
         with zeros pads *after* the shift, so at the border the shift does not arrive through
-        every tap. The caller checks this.
+        every tap. The caller checks this. A linear layer behind a flattened feature map has more
+        columns than ``affine`` has channels.
         """
         weight = self._grouped()
-        axis = 1 if self.transposed else 2
+        axis = self._input_axis
+        affine = affine.repeated(self.inputs // affine.scale.numel())
         bias = None if self.bias is None else self.bias.double()
         if not self.transposed and affine.shift.any():
             arriving = weight * _along(affine.shift, weight, axis)
             constant = arriving.flatten(2).sum(2).flatten()  # [groups, out/groups, …] -> [out]
             bias = constant if bias is None else bias + constant
         return self._with(weight * _along(affine.scale, weight, axis), bias)
+
+    @property
+    def _output_axis(self) -> int:
+        """Axis of the grouped weight."""
+        return 2 if self.transposed else 1
+
+    @property
+    def _input_axis(self) -> int:
+        return 1 if self.transposed else 2
+
+    def _peaks(self, axis: int) -> Tensor:
+        grouped = self._grouped().abs()
+        others = [other for other in range(1, grouped.dim()) if other != axis]
+        return grouped.amax(others).flatten()
 
     def _grouped(self) -> Tensor:
         """Weight as float64 [groups, first/groups, second/groups, *kernel]."""

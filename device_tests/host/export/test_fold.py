@@ -213,7 +213,7 @@ class Sequence(nn.Module):
             ),
             (1, 3, 4, 4),
             "1",
-            "weight is computed",
+            "computed weight",
         ),
     ],
 )
