@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ai_edge_quantizer.quantizer import Quantizer
+from ai_edge_quantizer.model_modifier import ModelModifier
+from ai_edge_quantizer.params_generator import ParamsGenerator
+from ai_edge_quantizer.recipe_manager import RecipeManager
+from ai_edge_quantizer.utils.tfl_flatbuffer_utils import read_model
 
 from groundspeed.artifact import File, Step, TensorSpec
 from groundspeed.errors import ArtifactError, ExportError
+from groundspeed.export.quantize.tflite_compact import compact
 from groundspeed.export.writer import Written
 from groundspeed.runtimes import litert_graph
 
 # Tensor of the file -> "min" and "max", the real values at the ends of its integers.
-Statistics = Mapping[str, Mapping[str, Any]]
+Statistics = Mapping[str, dict[str, Any]]
 
 
 def only_file(written: Written, folder: Path) -> Path:
@@ -26,26 +29,31 @@ def only_file(written: Written, folder: Path) -> Path:
     return folder / file.name
 
 
-def rewrite(path: Path, quantizer: Quantizer, statistics: Statistics | None = None) -> None:
-    """Write the file at ``path`` anew by the quantizer's recipe, and prove that LiteRT takes it.
+def rewrite(path: Path, recipe: RecipeManager, statistics: Statistics | None = None) -> None:
+    """Write the file at ``path`` anew by a recipe, and prove that LiteRT takes it.
+
+    Args:
+        path: a float file.
+        recipe: which operators are quantized, and how.
+        statistics: the ends of the integers, for tensors and for weights; None where only weights
+            are quantized.
 
     Raises:
         ExportError: ai-edge-quantizer fails, or writes what LiteRT does not run.
     """
-    calibrated = None if statistics is None else {key: dict(statistics[key]) for key in statistics}
+    model = read_model(path.read_bytes())
     try:
-        with warnings.catch_warnings():
-            # It looks into the float file with an interpreter that keeps all tensors.
-            warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors")
-            result = quantizer.quantize(
-                calibrated, enable_progress_bar=False, enable_progress_report=False
-            )
+        # Not by its ``Quantizer``, which cannot be told to show no progress bar.
+        changes = ParamsGenerator(model).generate_quantization_parameters(
+            recipe, None if statistics is None else dict(statistics), enable_progress_bar=False
+        )
+        content = ModelModifier(model).modify_model(changes, enable_progress_bar=False)
     except (ValueError, RuntimeError) as error:
         raise ExportError(
             f"ai-edge-quantizer failed ({litert_graph.first_line(error)}); keep the op that it "
             "names in floating point"
         ) from error
-    path.write_bytes(result.quantized_model)
+    path.write_bytes(compact(bytes(content)))
     try:
         litert_graph.plain_interpreter(path).allocate_tensors()
     except (ArtifactError, RuntimeError) as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ai_edge_quantizer.default_policy import DEFAULT_CONFIG_CHECK_POLICY
 from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
-from ai_edge_quantizer.quantizer import Quantizer
+from ai_edge_quantizer.recipe_manager import RecipeManager
 
 from groundspeed.errors import ExportError
 from groundspeed.export.quantize import ai_edge
@@ -79,7 +79,7 @@ class TfliteQuantizer:
         weights, notes = weight_spans(integer, ranges, per_channel=quantization.per_channel)
         ai_edge.rewrite(
             path,
-            _quantizer(path, scopes, per_channel=quantization.per_channel),
+            _recipe(scopes, per_channel=quantization.per_channel),
             activation_spans(ranges) | weights,
         )
         return ai_edge.described(written, folder, (*_notes(reasons), *notes))
@@ -133,17 +133,17 @@ def _ends(graph: Graph, ranges: Mapping[str, Range]) -> dict[TFLOperationName, l
     return {kind: [scope] for kind, scope in graph.ends.items()}
 
 
-def _quantizer(
-    path: Path, scopes: Mapping[TFLOperationName, Sequence[str]], *, per_channel: bool
-) -> Quantizer:
-    """Return a quantizer with a recipe for these scopes; the rest stays as it is."""
-    quantizer = Quantizer(path.read_bytes())
+def _recipe(
+    scopes: Mapping[TFLOperationName, Sequence[str]], *, per_channel: bool
+) -> RecipeManager:
+    """Return a recipe that quantizes what has these scopes, and leaves the rest as it is."""
+    recipe = RecipeManager()
     granularity = QuantGranularity.CHANNELWISE if per_channel else QuantGranularity.TENSORWISE
     for kind, members in scopes.items():
-        # One expression for each kind: it is matched against every operator.
+        # One expression for each kind, since all of them are matched against every operator.
         expression = f"^(?:{'|'.join(map(re.escape, members))})$"
-        quantizer.add_static_config(expression, kind, 8, 8, granularity)
-    return quantizer
+        recipe.add_static_config(expression, kind, 8, 8, granularity)
+    return recipe
 
 
 def _notes(reasons: Mapping[Operator, str]) -> Iterator[str]:

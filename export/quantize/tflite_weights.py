@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
-from ai_edge_quantizer.quantizer import Quantizer
+from ai_edge_quantizer.recipe_manager import RecipeManager
 
 from groundspeed.export.quantize import ai_edge
 from groundspeed.export.writer import Written
@@ -34,12 +34,8 @@ def quantize_weights(written: Written, folder: Path, precision: str) -> Written:
     Raises:
         ExportError: the file cannot be quantized.
     """
-    path = ai_edge.only_file(written, folder)
-    quantizer = Quantizer(path.read_bytes())
-    add = {
-        DYNAMIC: quantizer.add_dynamic_config,
-        WEIGHT_ONLY: quantizer.add_weight_only_config,
-    }[precision]
-    add(".*", TFLOperationName.ALL_SUPPORTED, 8, QuantGranularity.CHANNELWISE)
-    ai_edge.rewrite(path, quantizer)
+    recipe = RecipeManager()
+    add = {DYNAMIC: recipe.add_dynamic_config, WEIGHT_ONLY: recipe.add_weight_only_config}
+    add[precision](".*", TFLOperationName.ALL_SUPPORTED, 8, QuantGranularity.CHANNELWISE)
+    ai_edge.rewrite(ai_edge.only_file(written, folder), recipe)
     return ai_edge.described(written, folder, (_NOTES[precision],))
