@@ -16,5 +16,25 @@ OBSERVERS = Registry(
             extra="",
             summary="the least and the largest value seen",
         ),
+        "moving_average": Entry(
+            target=f"{_HERE}.moving_average:MovingAverage",
+            extra="",
+            summary="the extremes of batches, smoothed exponentially",
+        ),
+        "percentile": Entry(
+            target=f"{_HERE}.percentile:Percentile",
+            extra="",
+            summary="all but one in 10,000 values at each end",
+        ),
+        "mse": Entry(
+            target=f"{_HERE}.mse:Mse",
+            extra="",
+            summary="the least mean squared error of 8-bit integers",
+        ),
+        "entropy": Entry(
+            target=f"{_HERE}.entropy:Entropy",
+            extra="",
+            summary="the least Kullback-Leibler divergence, after NVIDIA's talk",
+        ),
     },
 )
