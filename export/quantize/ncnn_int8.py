@@ -23,6 +23,7 @@ import groundspeed
 from groundspeed.artifact import File, Step
 from groundspeed.errors import ArtifactError, ExportError
 from groundspeed.export.quantize.ncnn_blobs import Blobs
+from groundspeed.export.quantize.ncnn_groups import is_lost, with_real_values
 from groundspeed.export.writer import Written
 from groundspeed.quantization import LEAST_SCALE, Quantization, Range, weight_scales
 from groundspeed.runtimes import ncnn_bin
@@ -48,10 +49,12 @@ class _Steps:
     Attributes:
         input: of what it takes.
         output: of the integers that it hands on; None when it gives float32.
+        is_taken: whether layers in integers take them; otherwise they are made real again.
     """
 
     input: Range
     output: Range | None
+    is_taken: bool
 
 
 class NcnnQuantizer:
@@ -78,6 +81,7 @@ class NcnnQuantizer:
             else (layer, blobs)
             for layer, blobs in zip(layers, weights, strict=True)
         ]
+        made = list(with_real_values(made, _made_real(steps)))
         layers = tuple(layer for layer, _ in made)
         paths["param"].write_text(write_param(layers))
         paths["bin"].write_bytes(write_bin(blobs for _, blobs in made))
@@ -104,23 +108,18 @@ def _planned(
         if not read:
             continue
         input = blobs.range_of(layer.bottoms[0]) if layer.bottoms else None
-        output = _handed_on(layer, blobs, steps)
+        takers = blobs.takers_of(layer.tops[0])
+        is_taken = layer.type in _CHAINED and all(
+            taker and taker.type in _CHAINED and taker.name in steps for taker in takers
+        )
+        hands_on = is_taken or (is_lost(layer) and None not in takers)
+        output = blobs.range_of(layer.tops[0]) if hands_on else None
         reason = float_ops.get(ties.get(layer.tops[0], ""), "") or _impossible(layer, output)
         if reason or input is None:
             reasons[layer.name] = reason or "the range of its input is not known"
         else:
-            steps[layer.name] = _Steps(input, output)
+            steps[layer.name] = _Steps(input, output, is_taken)
     return steps, reasons
-
-
-def _handed_on(layer: Layer, blobs: Blobs, steps: Mapping[str, _Steps]) -> Range | None:
-    """Return the range of the integers that a layer can hand on, None if it has to give float32."""
-    takers = blobs.takers_of(layer.tops[0])
-    if layer.type in _CHAINED and all(
-        taker and taker.name in steps and taker.type in _CHAINED for taker in takers
-    ):
-        return blobs.range_of(layer.tops[0])
-    return None
 
 
 def _impossible(layer: Layer, output: Range | None) -> str:
@@ -129,12 +128,18 @@ def _impossible(layer: Layer, output: Range | None) -> str:
         return f"ncnn computes {layer.type} in floating point only"
     if layer.type in _CHAINED and layer.number(18) != 0:
         return "it is padded with something else than 0"
-    in_group = layer.integer(0) // layer.integer(7, 1)
-    # In convolutiondepthwise_x86.cpp a group's float32 channels are expected in packs of 4, while
-    # its convolution packs them by 8 where there is AVX, and so gives them to nobody.
-    if layer.type == "ConvolutionDepthWise" and output is None and in_group % 8 == 0:
+    if is_lost(layer) and output is None:
         return "on x86, ncnn loses what groups of 8 channels compute in integers"
     return ""
+
+
+def _made_real(steps: Mapping[str, _Steps]) -> dict[str, float]:
+    """Return layer -> step of its integers, for those that no layer in integers takes."""
+    return {
+        name: each.output.symmetric()
+        for name, each in steps.items()
+        if each.output is not None and not each.is_taken
+    }
 
 
 def _in_integers(
@@ -215,7 +220,7 @@ def _step(
     layers: tuple[Layer, ...], steps: Mapping[str, _Steps], reasons: Mapping[str, str]
 ) -> Step:
     """Return what was done, and what was not, by reason."""
-    handing_on = sum(each.output is not None for each in steps.values())
+    handing_on = sum(each.output is not None and each.is_taken for each in steps.values())
     notes = [
         f"{len(steps)} of {len(steps) + len(reasons)} layers with weights compute in 8-bit "
         f"integers, {handing_on} of them hand integers on to the next"
@@ -227,6 +232,11 @@ def _step(
     notes += [
         f"in floating point: {', '.join(names)}: {reason}" for reason, names in by_reason.items()
     ]
+    if made_real := _made_real(steps):
+        notes.append(
+            "handing on integers that are made real again, because on x86 ncnn loses what groups "
+            f"of 8 channels give otherwise: {', '.join(reversed(made_real))}"
+        )
     masked = [
         layer.name
         for layer in layers
