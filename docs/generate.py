@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from groundspeed.deploy.cli.main import COMMANDS, group
+from groundspeed.deploy.data.catalog import DATA
 from groundspeed.deploy.targets.catalog import TARGETS
 from groundspeed.export.formats import FORMATS
 from groundspeed.export.rewrites.catalog import REWRITES
@@ -51,6 +52,7 @@ def page() -> str:
             "## Commands\n",
             *commands(),
             table("Runtimes", RUNTIMES),
+            table("Data", DATA),
             table("Formats", FORMATS),
             table("Targets", TARGETS),
             "## Rewrites\n\n| name | what | formats |\n| --- | --- | --- |\n" + rewrites + "\n",

@@ -71,10 +71,15 @@ class OnnxSession:
         return _bound(self._session, checked(self.inputs, inputs))
 
     def tensors(self, inputs: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
-        """Yield every tensor of the file as written, by running it without optimization."""
+        """Yield every tensor of the file as written, by running it without optimization.
+
+        A tensor that is quantized comes as the real values that its integers stand for: those are
+        what the file goes on with.
+        """
         feeds = checked(self.inputs, inputs)
         model = self._path.read_bytes()
-        names = [name for node in onnx_wire.nodes(model) for name in node.outputs]
+        nodes = onnx_wire.nodes(model)
+        names = [name for node in nodes for name in node.outputs]
         extra = set(names) - set(onnx_wire.graph_outputs(model))
         options = self._session_options()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -82,7 +87,9 @@ class OnnxSession:
             onnx_wire.with_outputs(model, [name for name in names if name in extra]), options
         )
         # One tensor at a time would run the network once for each, so all are held for a moment.
-        yield from zip(names, session.run(names, feeds), strict=True)
+        values = dict(zip(names, session.run(names, feeds), strict=True))
+        shown = _dequantized(nodes)
+        yield from ((name, values[shown.get(name, name)]) for name in names)
 
     def profile(self, inputs: Mapping[str, Array], runs: int) -> OpProfile:
         """Time every op by the engine's own profiler; see ``Session.profile``."""
@@ -152,6 +159,18 @@ class OnnxSession:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3  # errors only: a warning for every optimized model is noise
         return options
+
+
+def _dequantized(nodes: Sequence[onnx_wire.Node]) -> dict[str, str]:
+    """Return the tensor of real values for each that is quantized, and for its integers."""
+    real = {node.inputs[0]: node.outputs[0] for node in nodes if node.type == "DequantizeLinear"}
+    pairs = [(n.inputs[0], n.outputs[0]) for n in nodes if n.type == "QuantizeLinear"]
+    return {
+        name: real[integers]
+        for source, integers in pairs
+        if integers in real
+        for name in (source, integers)
+    }
 
 
 def _bound(

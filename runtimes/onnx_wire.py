@@ -22,11 +22,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class Node:
-    """One node of the graph: its name, op type and output tensors (omitted ones left out)."""
+    """One node of the graph: its name, op type and tensors (omitted ones left out)."""
 
     name: str
     type: str
     outputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
 
 
 def nodes(model: bytes) -> tuple[Node, ...]:
@@ -97,6 +98,7 @@ def _node(message: memoryview) -> Node:
         name="".join(_text(name) for name in _messages(message, _NODE_NAME)),
         type="".join(_text(kind) for kind in _messages(message, _NODE_TYPE)),
         outputs=tuple(_text(name) for name in _messages(message, _NODE_OUTPUT) if len(name)),
+        inputs=tuple(_text(name) for name in _messages(message, _NODE_INPUT) if len(name)),
     )
 
 

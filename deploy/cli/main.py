@@ -17,6 +17,7 @@ from groundspeed.errors import GroundspeedError
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
     "completion": "Print the shell's completion script.",
+    "eval": "Measure how right exported files are on real data.",
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
     "history": "List what was measured before.",
     "inspect": "Show what a network's layers cost on paper.",

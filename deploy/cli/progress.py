@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from groundspeed.deploy import events
 
 
-class RunProgress:
-    """Renders a run's events on standard error; call it with each event."""
+class _Bar:
+    """A bar on a terminal, while the block lasts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -45,6 +45,20 @@ class RunProgress:
         self._progress.update(self._task, description=escape(words))
         if not self._console.is_terminal:
             self._console.print(escape(words))
+
+
+class CountProgress(_Bar):
+    """Shows how much of some work is done; call it with the work, what is done, and the total."""
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        """Show one more step."""
+        if done == 0:
+            self.say(work)
+        self._progress.update(self._task, completed=done, total=total)
+
+
+class RunProgress(_Bar):
+    """Renders a run's events on standard error; call it with each event."""
 
     def __call__(self, event: events.Event) -> None:
         """Show an event."""

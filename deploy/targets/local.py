@@ -71,7 +71,7 @@ class LocalTarget:
                 )
             if not conversation.ended:
                 raise LaunchError(
-                    f"{describe(job)} ended without a result ({_death(code)}){_tail(stderr)}"
+                    f"{describe(job)} ended without a result ({death(code)}){tail(stderr)}"
                 )
         return conversation.answer(kind)
 
@@ -127,7 +127,8 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _death(code: int) -> str:
+def death(code: int) -> str:
+    """Return how a process of this exit code ended."""
     if code >= 0:
         return f"exit code {code}"
     try:
@@ -138,7 +139,7 @@ def _death(code: int) -> str:
     return name + advice.get(name, "")
 
 
-def _tail(stderr: IO[bytes]) -> str:
+def tail(stderr: IO[bytes]) -> str:
     """Return the last lines that the agent wrote for people, behind a colon."""
     stderr.seek(0)
     lines = stderr.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
