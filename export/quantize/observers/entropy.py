@@ -17,9 +17,10 @@ The threshold is (i* + 0.5) bins. What the talk leaves open is decided here so:
 * Zeros are left out, as in ncnn's ncnn2table: each scale has an exact zero. The spike that ReLU
   leaves in the first bin would otherwise push the threshold down as far as it goes.
 
-ONNX Runtime's ``get_entropy_threshold`` is something else: its histogram has both signs and its
-range is cut around the middle; Q holds integers, so that the spread counts are truncated; bins
-after the last full level stay zero in Q; and Q is not kept at zero where P is.
+ONNX Runtime's ``get_entropy_threshold`` is something else: its histogram has both signs, over which
+the 128 levels are spread, and is cut at equal distances from its middle; Q holds integers, so that
+the spread counts are truncated; bins after the last full level stay zero in Q; and a level's count
+is spread over its empty bins too.
 """
 
 from __future__ import annotations

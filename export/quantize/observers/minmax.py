@@ -1,7 +1,7 @@
 """Min-max: the least and the largest value that were ever seen.
 
-Krishnamoorthi 2018, "Quantizing deep convolutional networks for efficient inference", section 2.1:
-nothing is clipped, so that a single outlier widens every step.
+Krishnamoorthi 2018, "Quantizing deep convolutional networks for efficient inference: A whitepaper".
+Nothing is clipped, so that a single outlier widens every step.
 """
 
 from __future__ import annotations
