@@ -11,14 +11,17 @@ from groundspeed.export.quantize import ai_edge
 from groundspeed.export.writer import Written
 
 DYNAMIC, WEIGHT_ONLY = "int8_dynamic", "int8_weight_only"
+_STORED = "in int8, symmetric per output channel"
 _NOTES = {
     DYNAMIC: (
-        "weights of convolutions and linears in int8, symmetric per output channel; the runtime "
-        "quantizes their inputs anew in every run"
+        f"weights of convolutions and linears {_STORED}; the runtime quantizes their inputs anew "
+        "in every run",
+        "depthwise convolutions compute with floats, of weights that are stored so too: XNNPACK "
+        "has no such kernel for them",
     ),
     WEIGHT_ONLY: (
-        "weights of convolutions and linears in int8, symmetric per output channel; the runtime "
-        "turns them back into floats when it opens the file, and computes with floats"
+        f"weights of convolutions and linears {_STORED}; the runtime turns them into floats when "
+        "it opens the file, and computes with floats",
     ),
 }
 
@@ -35,7 +38,13 @@ def quantize_weights(written: Written, folder: Path, precision: str) -> Written:
         ExportError: the file cannot be quantized.
     """
     recipe = RecipeManager()
-    add = {DYNAMIC: recipe.add_dynamic_config, WEIGHT_ONLY: recipe.add_weight_only_config}
-    add[precision](".*", TFLOperationName.ALL_SUPPORTED, 8, QuantGranularity.CHANNELWISE)
+    everything = (".*", TFLOperationName.ALL_SUPPORTED, 8, QuantGranularity.CHANNELWISE)
+    if precision == DYNAMIC:
+        recipe.add_dynamic_config(*everything)
+        recipe.add_weight_only_config(
+            ".*", TFLOperationName.DEPTHWISE_CONV_2D, 8, QuantGranularity.CHANNELWISE
+        )
+    else:
+        recipe.add_weight_only_config(*everything)
     ai_edge.rewrite(ai_edge.only_file(written, folder), recipe)
-    return ai_edge.described(written, folder, (_NOTES[precision],))
+    return ai_edge.described(written, folder, _NOTES[precision])
