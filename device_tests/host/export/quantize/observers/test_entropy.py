@@ -100,6 +100,13 @@ def test_zeros_do_not_count() -> None:
     assert found(np.concatenate([values, np.zeros(100_000)])) == found(values)
 
 
+def test_a_spike_away_from_zero_draws_the_threshold_as_the_definition_has_it() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, 20_000)
+    pixels[:10_000] = 0
+    limits = found((pixels / 255 - 0.1307) / 0.3081)
+    assert limits.high == pytest.approx(0.1307 / 0.3081, rel=0.01)
+
+
 def test_a_single_value_keeps_its_place() -> None:
     assert found(np.full(10, -2.5)) == Range(low=-2.5, high=0.0)
 
