@@ -126,7 +126,9 @@ def _fold_into_consumers(graph_module: GraphModule, node: Node, affine: Affine) 
         set_linearity(graph_module, consumer, layer)
     source = node.args[0]
     assert isinstance(source, Node)
-    replace(node, source)
+    # Not by replace(): the source goes on computing what it did, not what the normalization did.
+    node.replace_all_uses_with(source, propagate_meta=False)
+    node.graph.erase_node(node)
 
 
 def _consumer(source: Node, user: Node) -> Node:

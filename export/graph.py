@@ -73,7 +73,9 @@ def call(
 
 
 def replace(old: Node, new: Node) -> None:
-    """Let everything that read ``old`` read ``new``, and drop ``old``."""
+    """Let everything that read ``old`` read ``new``, which computes the same, and drop ``old``."""
+    if "custom" in old.meta:  # notes about the values, such as a range that was learned
+        new.meta["custom"] = old.meta["custom"]
     old.replace_all_uses_with(new, propagate_meta=False)
     old.graph.erase_node(old)
 

@@ -57,11 +57,11 @@ def moves(node: Node) -> bool:
 
 
 def joined(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """Return the ranges with those of connected tensors made one.
+    """Return the ranges with those of connected tensors made one, which all of them get.
 
     Args:
         graph: the canonical graph.
-        ranges: name of a node -> range of its values.
+        ranges: name of a node -> range of its values; of connected nodes one is enough.
     """
     groups = _Groups()
     for node in graph.nodes:
@@ -73,7 +73,8 @@ def joined(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
     for name, found in ranges.items():
         members.setdefault(groups.root(name), []).append(found)
     whole = {root: reduce(Range.joined, each) for root, each in members.items()}
-    return {name: whole[groups.root(name)] for name in ranges}
+    roots = {node.name: groups.root(node.name) for node in graph.nodes}
+    return {name: whole[root] for name, root in roots.items() if root in whole}
 
 
 class _Groups:
