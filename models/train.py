@@ -116,7 +116,8 @@ def train(
         TrainingError: the loss became infinite or NaN.
     """
     _check_data(images, labels, settings)
-    network.train()
+    # What CPUs convolve fastest: half as long a training for ShuffleNetV2 and MobileNetV2.
+    network.train().to(memory_format=torch.channels_last)
     # Dropout and augmentation draw from the global generator; the caller's state is given back.
     with torch.random.fork_rng(devices=[]):
         training = _Training(network, images, labels, settings)
@@ -130,7 +131,7 @@ def train(
                 written = time.monotonic()
             if on_progress and (ended or progress.step % _STEPS_BETWEEN_REPORTS == 0):
                 on_progress(progress)
-    network.eval()
+    network.eval().to(memory_format=torch.contiguous_format)
     return Trained(history=tuple(training.state.history), resumed_at=resumed_at)
 
 
@@ -195,7 +196,7 @@ class _Training:
         images, labels = self._images[chosen], self._labels[chosen]
         if settings.shift or settings.flip:
             images = shifted_and_flipped(images, shift=settings.shift, flip=settings.flip)
-        logits = state.network(images)
+        logits = state.network(images.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
         if not math.isfinite(loss.item()):
             raise TrainingError(
