@@ -154,8 +154,14 @@ class Exporter:
 def export_all(
     exporter: Exporter, formats: Iterable[str], precisions: Iterable[str]
 ) -> Iterator[Artifact | ExportFailure]:
-    """Yield one artifact, or the reason why there is none, for each format and precision."""
+    """Yield one artifact, or the reason why there is none, for each format and precision.
+
+    Raises:
+        DataError: the data to calibrate on cannot be used; told before anything is written.
+    """
     precisions = tuple(precisions)
+    if any(map(quantizing.needs_data, precisions)):
+        _ = exporter.quantized
     for format in formats:
         for precision in precisions:
             try:

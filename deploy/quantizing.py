@@ -42,6 +42,11 @@ def is_integer(precision: str) -> bool:
     return precision.startswith("int8")
 
 
+def needs_data(precision: str) -> bool:
+    """Return whether a precision needs a calibration."""
+    return is_integer(precision) and precision not in WITHOUT_DATA
+
+
 def quantized(
     prepared: Prepared,
     asked: Quantizing,

@@ -67,7 +67,10 @@ def quantize_file(
     tolerance = max(TOLERANCES["int8"], MARGIN * _cost(simulation, reference, samples, written))
     with closing(open_written(made, folder, runtime=runtime, precision=precision)) as session:
         parity = compare(session, reference, samples, made, tolerance=tolerance)
-    return made, Checked(parity=parity, tensors=floating.tensors)
+    tensors = dict(floating.tensors)
+    for suffix in quantizer.suffixes:
+        tensors |= {f"{name}{suffix}": op for name, op in floating.tensors.items()}
+    return made, Checked(parity=parity, tensors=tensors)
 
 
 def _cost(

@@ -16,6 +16,7 @@ from torch.fx import Interpreter, Node
 from groundspeed.errors import DataError
 from groundspeed.export.quantize.movement import joined
 from groundspeed.export.quantize.observers.catalog import OBSERVERS
+from groundspeed.export.quantize.observers.minmax import MinMax
 from groundspeed.export.quantize.observers.observer import Observer
 from groundspeed.quantization import Calibration, Range
 
@@ -113,7 +114,10 @@ class _Watching(Interpreter):
                     f"'{n.name}' holds NaN or infinity on sample {self._number}: no integer can "
                     "stand for that; check the data's normalization and the network's weights"
                 )
-            self.observers.setdefault(n.name, self._make()).observe(values)
+            # An image's background is half of its values: observers that clip what is rare would
+            # take all but the background for that.
+            make = MinMax if n.op == "placeholder" else self._make
+            self.observers.setdefault(n.name, make()).observe(values)
         return result
 
 

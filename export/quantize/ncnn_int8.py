@@ -60,6 +60,8 @@ class _Steps:
 class NcnnQuantizer:
     """Writes ``model.param`` and ``model.bin`` anew; see ``FileQuantizer``."""
 
+    suffixes: tuple[str, ...] = ()
+
     def quantize(
         self,
         written: Written,

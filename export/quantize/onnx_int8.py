@@ -40,6 +40,8 @@ class OnnxQuantizer:
     multiply uint8 by int8 with an instruction that saturates (VPMADDUBSW), which changes results.
     """
 
+    suffixes: tuple[str, ...] = ("_QuantizeLinear_Output", "_DequantizeLinear_Output")
+
     def quantize(
         self,
         written: Written,
@@ -95,6 +97,10 @@ def _ranges(
             source = next((ranges[name] for name in node.input if name in ranges), None)
             if source is not None:
                 ranges |= {name: source for name in node.output if name not in ranges}
+    for node in model.graph.node:
+        if node.op_type in CLAMPS and node.output[0] in ranges:
+            # Fused into the layer before it, whose own values are never stored.
+            ranges.setdefault(node.input[0], ranges[node.output[0]])
     return ranges
 
 

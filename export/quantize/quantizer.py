@@ -16,7 +16,13 @@ from groundspeed.quantization import Quantization
 
 
 class FileQuantizer(Protocol):
-    """Turns the float file of a network into one that computes with integers."""
+    """Turns the float file of a network into one that computes with integers.
+
+    Attributes:
+        suffixes: what it appends to the name of a tensor for other forms of the same values.
+    """
+
+    suffixes: tuple[str, ...]
 
     def quantize(
         self,

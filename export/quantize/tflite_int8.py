@@ -38,6 +38,8 @@ KINDS = frozenset(
 class TfliteQuantizer:
     """Turns a float TFLite file into one of 8-bit integers; see ``FileQuantizer``."""
 
+    suffixes: tuple[str, ...] = ("_quantized", "_dequant")
+
     def quantize(
         self,
         written: Written,

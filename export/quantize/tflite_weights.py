@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
@@ -9,6 +10,7 @@ from ai_edge_quantizer.recipe_manager import RecipeManager
 
 from groundspeed.export.quantize import ai_edge
 from groundspeed.export.writer import Written
+from groundspeed.quantization import Quantization
 
 DYNAMIC, WEIGHT_ONLY = "int8_dynamic", "int8_weight_only"
 _STORED = "in int8, symmetric per output channel"
@@ -48,3 +50,35 @@ def quantize_weights(written: Written, folder: Path, precision: str) -> Written:
         recipe.add_weight_only_config(*everything)
     ai_edge.rewrite(ai_edge.only_file(written, folder), recipe)
     return ai_edge.described(written, folder, _NOTES[precision])
+
+
+class DynamicQuantizer:
+    """Stores weights in int8, and lets the runtime round their inputs; see ``FileQuantizer``."""
+
+    suffixes: tuple[str, ...] = ()
+
+    def quantize(
+        self,
+        written: Written,
+        folder: Path,
+        ties: Mapping[str, str],
+        quantization: Quantization,
+    ) -> Written:
+        """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
+        return quantize_weights(written, folder, DYNAMIC)
+
+
+class WeightOnlyQuantizer:
+    """Stores weights in int8, and computes with floats; see ``FileQuantizer``."""
+
+    suffixes: tuple[str, ...] = ()
+
+    def quantize(
+        self,
+        written: Written,
+        folder: Path,
+        ties: Mapping[str, str],
+        quantization: Quantization,
+    ) -> Written:
+        """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
+        return quantize_weights(written, folder, WEIGHT_ONLY)
