@@ -10,7 +10,7 @@ rounded and corrected already, so that it also takes in what these left over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,9 @@ from torch.fx import Graph, GraphModule, Interpreter, Node
 from groundspeed.errors import DataError
 from groundspeed.export.affine import Linearity
 from groundspeed.export.graph import calls, remove_unused
+from groundspeed.export.quantize.calibrate import Sample
+from groundspeed.export.quantize.moments import Moments, by_channel, channel_axis, moments
 from groundspeed.export.weighted import (
-    LINEAR,
     WEIGHTED,
     NotExact,
     Skipped,
@@ -31,9 +32,6 @@ from groundspeed.export.weighted import (
     title,
 )
 from groundspeed.quantization import quantized, weight_scales
-
-# One set of inputs of the network, in order.
-Sample = tuple[Tensor, ...]
 
 # Canonical op and its layer -> the values that its weight has once it is stored as integers.
 QuantizedWeight = Callable[[str, Linearity], Tensor]
@@ -88,8 +86,8 @@ def correct_bias(
     """Correct the bias of every layer with weights, in place; one is made where there is none.
 
     Weights stay as they are: the corrected network is meant to have them rounded later, in the
-    way that ``quantized_weight`` tells. Each layer takes a run of the network up to it on all
-    samples, and in exchange no more than one sample's activations are ever in memory.
+    way that ``quantized_weight`` tells. The network runs four times on each sample, and once the
+    activations of all samples are in memory together, those of one or two layers at a time.
 
     Args:
         graph_module: the folded network; tensors are not overwritten, but exchanged.
@@ -111,18 +109,16 @@ def correct_bias(
         except NotExact as reason:
             skipped.append(Skipped(title(node), str(reason)))
 
-    rounded = _part(graph_module)
+    rounded = GraphModule(graph_module, _copy(graph_module.graph))
     for name, layer in layers.items():
         set_part(rounded, _node(rounded, name), "weight", quantized_weight(name, layer))
-    exact = _moments(graph_module, layers, samples)
-    before = _moments(rounded, layers, samples)
-    for name in layers:
-        arrived = _moments(_part(rounded, name), [name], samples)[name]
-        shift = arrived.mean - exact[name].mean
+    exact = moments(graph_module, layers, samples)
+    before = moments(rounded, layers, samples)
+    for name, shift in _shifts(rounded, exact, samples).items():
         if shift.any():
             for network in (graph_module, rounded):
                 _subtract(network, name, shift)
-    after = _moments(rounded, layers, samples)
+    after = moments(rounded, layers, samples)
     remove_unused(graph_module)
     return Corrected(
         layers=tuple(
@@ -158,70 +154,51 @@ def rounding(*, per_channel: bool = True, float_ops: Collection[str] = ()) -> Qu
     return quantized_weight
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """Mean and mean square of each channel of an output over all samples, float64 [C]."""
+def _shifts(
+    rounded: GraphModule, exact: Mapping[str, Moments], samples: Sequence[Sample]
+) -> dict[str, Tensor]:
+    """Return how far each layer's means are off behind layers that are corrected.
 
-    mean: Tensor
-    square: Tensor
-
-    def shift_from(self, exact: _Moments) -> float:
-        """Return how far the means are off, in units of the exact root mean square."""
-        error = (self.mean - exact.mean).abs().mean()
-        size = exact.square.mean().sqrt()
-        return float(error / size) if size > 0 else float(error)
-
-
-def _moments(
-    network: GraphModule, names: Collection[str], samples: Sequence[Sample]
-) -> dict[str, _Moments]:
-    """Run a network on samples; return the moments of the named layers' outputs."""
-    sums = _Sums(network, names)
-    with torch.no_grad():
-        for sample in samples:
-            sums.run(*sample)
-    found = {}
-    for name, (mean, square) in sums.totals.items():
-        if not square.isfinite().all():
-            raise DataError(
-                f"'{name}' holds NaN or infinity on the samples that biases are corrected on; "
-                "check the data's normalization and the network's weights"
-            )
-        found[name] = _Moments(mean / len(samples), square / len(samples))
-    return found
+    The samples go through the network side by side, one op at a time: so the shift of a layer is
+    known, and taken out, before any of them goes on.
+    """
+    interpreter = Interpreter(rounded)
+    inputs = [node for node in rounded.graph.nodes if node.op == "placeholder"]
+    runs: list[dict[Node, Any]] = [dict(zip(inputs, each, strict=True)) for each in samples]
+    shifts: dict[str, Tensor] = {}
+    for node in rounded.graph.nodes:
+        if node.op in ("placeholder", "output"):
+            continue
+        for values in runs:
+            interpreter.env = values
+            with torch.no_grad():
+                values[node] = interpreter.run_node(node)
+        if node.name in exact:
+            shifts[node.name] = _center([values[node] for values in runs], exact[node.name], node)
+        for spent in interpreter.user_to_last_uses.get(node, ()):
+            for values in runs:
+                del values[spent]
+    return shifts
 
 
-class _Sums(Interpreter):
-    """Runs a graph, and sums the mean and the mean square of the named outputs by channel."""
+def _center(outputs: Sequence[Tensor], exact: Moments, node: Node) -> Tensor:
+    """Bring the mean of each channel, over all outputs, to what is exact; return what it was off.
 
-    def __init__(self, network: GraphModule, names: Collection[str]) -> None:
-        super().__init__(network)
-        self._names = names
-        self.totals: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def run_node(self, n: Node) -> Any:
-        result = super().run_node(n)
-        if n.name in self._names:
-            axis = -1 if n.target in LINEAR else 1
-            channels = result.double().movedim(axis, 0).flatten(1)
-            mean, square = channels.mean(1), channels.square().mean(1)
-            if n.name in self.totals:
-                mean, square = mean + self.totals[n.name][0], square + self.totals[n.name][1]
-            self.totals[n.name] = mean, square
-        return result
+    The outputs are changed in place.
+    """
+    means = [by_channel(node, output).mean(1) for output in outputs]
+    shift = sum(means[1:], means[0]) / len(means) - exact.mean
+    for output in outputs:
+        output.movedim(channel_axis(node), -1).sub_(shift)
+    return shift
 
 
-def _part(network: GraphModule, last: str | None = None) -> GraphModule:
-    """Return the part of a network that computes one op, or all; tensors are shared."""
-    graph = Graph()
+def _copy(graph: Graph) -> Graph:
+    copied = Graph()
     copies: dict[Node, Node] = {}
-    for node in network.graph.nodes:
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-        if node.name == last:
-            graph.output(copies[node])
-            graph.eliminate_dead_code()
-            break
-    return GraphModule(network, graph)
+    for node in graph.nodes:
+        copies[node] = copied.node_copy(node, copies.__getitem__)
+    return copied
 
 
 def _node(network: GraphModule, name: str) -> Node:
