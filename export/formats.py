@@ -41,6 +41,11 @@ QUANTIZERS = Registry(
             extra="to-ncnn",
             summary="ncnn layers with int8 weights and inputs",
         ),
+        "ncnn-int8_weight_only": Entry(
+            target="groundspeed.export.quantize.ncnn_tables:NcnnWeightQuantizer",
+            extra="to-ncnn",
+            summary="weights as bytes and a table, computed with in floating point",
+        ),
         "onnx-int8": Entry(
             target="groundspeed.export.quantize.onnx_int8:OnnxQuantizer",
             extra="to-onnx",

@@ -25,6 +25,8 @@ _TYPES: dict[int, type[np.generic]] = {
     0x01348B83: np.uint16,
     0x000D4B38: np.int8,
 }
+# Any other tag says the same to ncnn; its own converters wrote this one.
+_TABLE_TAG, TABLE_SIZE = 1, 256
 _TAGS = {np.dtype(type): tag for tag, type in _TYPES.items()}
 _ALIGNMENT = 4
 
@@ -38,12 +40,15 @@ class Blob:
     """A run of values.
 
     Attributes:
-        values: float32; with a tag also float16, int8, or bfloat16's bits as uint16.
+        values: float32; with a tag also float16, int8, bfloat16's bits as uint16, or uint8 for
+            places in a table.
         tagged: whether a tag tells the type, as it does for weights.
+        table: the 256 real values that ``values`` choose from.
     """
 
     values: NDArray[np.generic]
     tagged: bool = False
+    table: NDArray[np.float32] | None = None
 
 
 Blobs = tuple[Blob, ...]
@@ -115,6 +120,9 @@ class _Reader:
         if not tagged:
             return Blob(self._values(np.float32, count))
         tag = int(self._values(np.uint32, 1)[0])
+        if tag == _TABLE_TAG:
+            table = self._values(np.float32, TABLE_SIZE).view(np.float32)
+            return Blob(self._values(np.uint8, count), tagged=True, table=table)
         if tag not in _TYPES:
             raise ValueError(f"there is no weight at byte {self.offset - _ALIGNMENT}")
         return Blob(self._values(_TYPES[tag], count), tagged=True)
@@ -131,8 +139,10 @@ def _encoded(blob: Blob) -> bytes:
     if not blob.tagged:
         return blob.values.astype(np.float32).tobytes()
     data = blob.values.tobytes()
-    tag = _TAGS[blob.values.dtype].to_bytes(4, "little")
-    return tag + data + bytes(-len(data) % _ALIGNMENT)
+    filled = data + bytes(-len(data) % _ALIGNMENT)
+    if blob.table is not None:
+        return _TABLE_TAG.to_bytes(4, "little") + blob.table.tobytes() + filled
+    return _TAGS[blob.values.dtype].to_bytes(4, "little") + filled
 
 
 def _declared(layer: Layer) -> list[tuple[int, bool]]:

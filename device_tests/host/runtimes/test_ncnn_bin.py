@@ -29,7 +29,9 @@ def values(draw, type, count):
 def convolutions(draw):
     outputs, size, biased = draw(COUNTS), draw(COUNTS), draw(st.booleans())
     term = draw(st.sampled_from([0, 2, 102]))
-    blobs = [Blob(values(draw, draw(WEIGHTS), size), tagged=True)]
+    table = values(draw, np.float32, 256) if draw(st.booleans()) else None
+    type = draw(WEIGHTS) if table is None else np.uint8
+    blobs = [Blob(values(draw, type, size), tagged=True, table=table)]
     plain = [outputs] * biased + ([outputs, 1] if term else []) + [1] * (term > 100)
     blobs += [Blob(values(draw, np.float32, count)) for count in plain]
     parameters = (f"0={outputs}", f"5={int(biased)}", f"6={size}", f"8={term}")
