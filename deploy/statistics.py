@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundspeed.measurement import Launch
 
@@ -108,13 +109,18 @@ def interval(medians_ns: Sequence[float], confidence: float = CONFIDENCE) -> Int
     """
     if len(medians_ns) < 2:
         return None
+    low, high = t_interval(np.log(medians_ns), confidence)
+    return Interval(low_ns=math.exp(low), high_ns=math.exp(high), confidence=confidence)
+
+
+def t_interval(
+    values: Sequence[float] | NDArray[np.float64], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return Student's interval of the mean of two or more values."""
     # The special function alone: scipy.stats takes ten times as long to import.
     from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-    logs = np.log(medians_ns)
-    error = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-    reach = float(stdtrit(len(logs) - 1, (1 + confidence) / 2)) * error
-    center = float(np.mean(logs))
-    return Interval(
-        low_ns=math.exp(center - reach), high_ns=math.exp(center + reach), confidence=confidence
-    )
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    center = float(np.mean(values))
+    return center - reach, center + reach

@@ -6,15 +6,22 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.ops import Op, OpKind
 
 FAKE_AGENT = (sys.executable, str(Path(__file__).with_name("fake_agent.py")))
 
 MakeArtifact = Callable[..., Artifact]
+
+# What the fake engine computes: six classes from an image.
+IMAGE = (3, 4, 5)
+WEIGHTS = np.random.default_rng(0).standard_normal((6, 60)).astype(np.float32)
 
 
 @pytest.fixture
@@ -54,3 +61,62 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def fake_target() -> LocalTarget:
     """Return the local target with an agent that answers at once."""
     return LocalTarget(command=FAKE_AGENT)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeArtifact:
+    """Install the runtime "fake", and return a function that makes an artifact for it."""
+    installed = tmp_path / "installed" / "fake_engine-1.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: fake-engine\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text(
+        "[groundspeed.runtimes]\nfake = fake_engine:Engine\n"
+    )
+    # A child process gets these folders too.
+    monkeypatch.syspath_prepend(str(installed.parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+    def make(
+        name: str,
+        *,
+        precision: str = "fp32",
+        weights: NDArray[np.generic] = WEIGHTS,
+        behaviour: str = "",
+        step: float = 0.0,
+        batch: int = 1,
+        layout: str = "NCHW",
+        scale: float | None = None,
+    ) -> Artifact:
+        folder = tmp_path / "artifacts" / name
+        folder.mkdir(parents=True)
+        np.savez(folder / "model.npz", weights=weights, behaviour=behaviour, step=step)
+        shape = (batch, *(IMAGE if layout == "NCHW" else (*IMAGE[1:], IMAGE[0])))
+        spec = TensorSpec(
+            name="x",
+            shape=shape,
+            dtype="float32" if scale is None else "int8",
+            layout=layout,
+            scale=scale,
+            zero_point=None if scale is None else 3,
+        )
+        kept = {"macs": 0, "flops": 0, "memory_bytes": 0, "parameters": 0, "line": ""}
+        image = Op(name="image", kind=OpKind.OTHER, module="stem", output_shape=(1, *IMAGE), **kept)
+        scores = Op(name="scores", kind=OpKind.LINEAR, module="fc", output_shape=(1, 6), **kept)
+        artifact = Artifact(
+            folder=folder,
+            manifest=Manifest(
+                runtime="fake",
+                format="onnx",
+                precision=precision,
+                files=(File.of("model", folder / "model.npz"),),
+                inputs=(spec,),
+                outputs=(),
+                source=Source(name=name, spec=name, digest=name),
+                ops=(image, scores),
+                tensors={"image in the file": "image", "scores in the file": "scores"},
+            ),
+        )
+        artifact.save()
+        return artifact
+
+    return make

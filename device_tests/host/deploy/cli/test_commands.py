@@ -67,6 +67,8 @@ def test_completion_scripts_complete_groundspeed(shell: str) -> None:
         ["export", "squeezenet1_1", "--precision", "fp7"],
         ["export", "squeezenet1_1", "--weights", "missing.pt"],
         ["bench", "no-such-artifact"],
+        ["eval", "no-such-artifact", "--data", "mnist:test"],
+        ["eval", "no-such.onnx", "--data", "mnist:test"],
         ["profile", "no-such-artifact"],
         ["run", "mobilnet_v2"],
         ["run", "squeezenet1_1", "--runtimes", "tensorflow"],
