@@ -29,6 +29,14 @@ def shape(node: Node) -> tuple[int, ...]:
     return tuple(int(size) for size in node.meta["val"].shape)
 
 
+def value_name(node: Node) -> str:
+    """Return the name of what ``node`` computes, as the program lists it.
+
+    A graph made from a program renames inputs that are called like a function of Python's own.
+    """
+    return str(node.target) if node.op == "placeholder" else node.name
+
+
 def module_path(node: Node) -> str:
     """Return the dotted path of the user's innermost module that ``node`` stems from, "" for root.
 

@@ -18,6 +18,7 @@ from groundspeed.errors import InputError
 from groundspeed.export.fold import Folded, fold_batchnorm
 from groundspeed.export.from_onnx import OnnxNetwork
 from groundspeed.export.graph import editable
+from groundspeed.export.quantize.learned import is_fake_quantized, learned_ranges, lift
 from groundspeed.export.rewrites.catalog import rewrite_canonical
 from groundspeed.export.trace import trace
 from groundspeed.quantization import Range
@@ -66,6 +67,11 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
     else:
         traced, reference = trace(network, inputs), network
     graph_module = editable(traced)
+    inputs_learned = lift(graph_module)
+    if is_fake_quantized(traced):
+        # Integers are a matter of files of integers: others are compared with the network's floats.
+        traced = retrace(graph_module, inputs)
+        reference = traced.module()
     _flatten_outputs(graph_module)
     steps = [
         Step(
@@ -76,7 +82,9 @@ def prepare(network: nn.Module | ExportedProgram, inputs: Sequence[torch.Tensor]
         *rewrite_canonical(graph_module),
         fold_step(fold_batchnorm(graph_module)),
     ]
-    return Prepared(retrace(graph_module, inputs), reference, traced, inputs, tuple(steps))
+    program = retrace(graph_module, inputs)
+    learned = learned_ranges(program, inputs_learned)
+    return Prepared(program, reference, traced, inputs, tuple(steps), learned)
 
 
 def retrace(graph_module: GraphModule, inputs: Sequence[torch.Tensor]) -> ExportedProgram:

@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from torch.fx import Interpreter, Node
 
 from groundspeed.errors import DataError
+from groundspeed.export.graph import value_name
 from groundspeed.export.quantize.movement import joined
 from groundspeed.export.quantize.observers.catalog import OBSERVERS
 from groundspeed.export.quantize.observers.minmax import MinMax
@@ -111,13 +112,13 @@ class _Watching(Interpreter):
             values = result.detach().numpy().astype(np.float32, copy=False)
             if not np.isfinite(values).all():
                 raise DataError(
-                    f"'{n.name}' holds NaN or infinity on sample {self._number}: no integer can "
-                    "stand for that; check the data's normalization and the network's weights"
+                    f"'{value_name(n)}' holds NaN or infinity on sample {self._number}: no integer "
+                    "can stand for that; check the data's normalization and the network's weights"
                 )
             # An image's background is half of its values: observers that clip what is rare would
             # take all but the background for that.
             make = MinMax if n.op == "placeholder" else self._make
-            self.observers.setdefault(n.name, make()).observe(values)
+            self.observers.setdefault(value_name(n), make()).observe(values)
         return result
 
 

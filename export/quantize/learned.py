@@ -23,6 +23,7 @@ from groundspeed.export.graph import (
     module_path,
     remove_unused,
     set_weight,
+    value_name,
 )
 from groundspeed.export.quantize.movement import joined
 from groundspeed.export.rewrites import functional
@@ -114,7 +115,8 @@ def lift(graph_module: GraphModule) -> dict[str, Range]:
             continue
         found = _range(node, grid)
         if source.op == "placeholder":
-            inputs[source.name] = found.joined(inputs.get(source.name, found))
+            name = value_name(source)
+            inputs[name] = found.joined(inputs.get(name, found))
         else:
             notes = source.meta.setdefault("custom", {})
             notes[_NOTE] = found.joined(notes.get(_NOTE, found))

@@ -17,6 +17,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Interpreter, Node
 
+from groundspeed.export.graph import value_name
 from groundspeed.export.quantize.movement import CLAMPS, fused_activations, moves
 from groundspeed.quantization import Quantization, Range, quantized, weight_scales
 
@@ -85,7 +86,7 @@ class Simulation(Interpreter):
         self._layers = frozenset(layer.op for layer in chosen)
         nodes: Iterable[Node] = program.graph.nodes
         self._gridded = frozenset(
-            _around(nodes, self._layers, {layer.stored for layer in chosen})
+            (layer.stored for layer in chosen)
             if only is not None
             else (name for name in _stored(nodes) if name not in floats)
         )
@@ -100,15 +101,18 @@ class Simulation(Interpreter):
     def run_node(self, n: Node) -> Any:
         """Compute one op, on quantized weights where it has some."""
         result = self._layer(n) if n.name in self._layers else super().run_node(n)
-        if n.name in self._gridded:
-            result = self._on_grid(n.name, result)
+        name = value_name(n)
+        if name in self._gridded:
+            result = self._on_grid(name, result)
         if self._watch is not None and isinstance(result, torch.Tensor):
-            self._watch(n.name, result)
+            self._watch(name, result)
         return result
 
     def _layer(self, node: Node) -> Any:
         arguments, keywords = self.fetch_args_kwargs_from_env(node)
         values, weight, *others = arguments
+        # On the grid already, unless what computes it is in floating point.
+        values = self._on_grid(node.all_input_nodes[0].name, values)
         if node.name not in self._weights:
             self._weights[node.name] = fake_weight(
                 weight, per_channel=self._quantization.per_channel
@@ -143,13 +147,3 @@ def _stored(nodes: Iterable[Node]) -> Iterator[str]:
             followers = list(node.users)
             if len(followers) != 1 or followers[0].target not in CLAMPS:
                 yield node.name
-
-
-def _around(
-    nodes: Iterable[Node], chosen: Collection[str], stored: Collection[str]
-) -> Iterator[str]:
-    """Yield the tensors that the chosen layers read and write."""
-    for node in nodes:
-        if node.name in chosen:
-            yield node.all_input_nodes[0].name
-    yield from stored
