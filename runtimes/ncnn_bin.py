@@ -96,12 +96,12 @@ def write_bin(weights: Iterable[Blobs]) -> bytes:
 
 
 def integer_steps(layers: Sequence[Layer], weights: Sequence[Blobs]) -> dict[str, float]:
-    """Return blob -> the real value of its integer 1, for blobs that hold integers."""
+    """Return blob -> the real value of 1 in it, for blobs that hold integers."""
     steps: dict[str, float] = {}
     for layer, blobs in zip(layers, weights, strict=True):
         if hands_on_integers(layer):
             steps[layer.tops[0]] = 1 / float(blobs[-1].values[0])
-        elif layer.type == "Split" and layer.bottoms[0] in steps:
+        elif layer.type in ("Split", "Cast") and layer.bottoms[0] in steps:
             steps |= dict.fromkeys(layer.tops, steps[layer.bottoms[0]])
     return steps
 

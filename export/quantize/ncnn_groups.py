@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from groundspeed.runtimes.ncnn_bin import Blobs
 from groundspeed.runtimes.ncnn_param import Layer
 
+# What the blobs of the two are called after the one that the layer gives.
+CAST, REAL = "_cast", "_real"
 _INT8_TO_FLOAT32 = ("0=3", "1=1")
 _TIMES = ("0=2", "1=1")
 
@@ -40,7 +42,7 @@ def with_real_values(
         yield dataclasses.replace(layer, bottoms=bottoms), blobs
         if layer.name in steps:
             (top,) = layer.tops
-            cast, real[top] = f"{top}_cast", f"{top}_real"
+            cast, real[top] = top + CAST, top + REAL
             yield Layer("Cast", cast, (top,), (cast,), _INT8_TO_FLOAT32), ()
             times = (*_TIMES, f"2={steps[layer.name]:.8e}")
             yield Layer("BinaryOp", real[top], (cast,), (real[top],), times), ()

@@ -23,7 +23,7 @@ import groundspeed
 from groundspeed.artifact import File, Step
 from groundspeed.errors import ArtifactError, ExportError
 from groundspeed.export.quantize.ncnn_blobs import Blobs
-from groundspeed.export.quantize.ncnn_groups import is_lost, with_real_values
+from groundspeed.export.quantize.ncnn_groups import CAST, REAL, is_lost, with_real_values
 from groundspeed.export.writer import Written
 from groundspeed.quantization import LEAST_SCALE, Quantization, Range, weight_scales
 from groundspeed.runtimes import ncnn_bin
@@ -60,7 +60,7 @@ class _Steps:
 class NcnnQuantizer:
     """Writes ``model.param`` and ``model.bin`` anew; see ``FileQuantizer``."""
 
-    suffixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = (CAST, REAL)
 
     def quantize(
         self,

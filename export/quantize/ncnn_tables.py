@@ -30,6 +30,8 @@ _QUANTILES = 1025
 class NcnnWeightQuantizer:
     """Writes ``model.bin`` anew; see ``FileQuantizer``."""
 
+    suffixes: tuple[str, ...] = ()
+
     def quantize(
         self,
         written: Written,
