@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from groundspeed.deploy.statistics import CONFIDENCE
 from groundspeed.errors import InputError
+from groundspeed.quantization import sqnr_db
 
 Floats = NDArray[np.float32]
 TOP = 5
@@ -67,9 +67,7 @@ class Noise:
     @property
     def sqnr_db(self) -> float:
         """Signal to quantization noise ratio in decibels: 10 log10(sum r^2 / sum (x - r)^2)."""
-        if self._difference == 0:
-            return math.inf
-        return 10 * math.log10(self._signal / self._difference) if self._signal else -math.inf
+        return sqnr_db(self._signal, self._difference)
 
 
 class Tally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -253,11 +253,8 @@ class _Evaluator:
         tally = self._tallies[name]
         compared = self.reference is not None and name != self.reference
         paired = compared and labelled and tally.top1 is not None
-        return Scored(
-            name=name,
-            runtime=about.runtime,
-            precision=about.precision,
-            size_bytes=about.size_bytes,
+        return replace(
+            about,
             top1=tally.top1 if labelled else None,
             top5=tally.top5 if labelled else None,
             agreement=tally.agreement if compared else None,

@@ -62,6 +62,30 @@ def test_every_tensor_of_the_file_is_shown_with_the_reference_values(
         np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_a_quantized_tensor_is_shown_as_what_its_integers_stand_for(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Neg", ["x"], ["a"]),
+            helper.make_node("QuantizeLinear", ["a", "scale", "zero"], ["a_integers"]),
+            helper.make_node("DequantizeLinear", ["a_integers", "scale", "zero"], ["a_real"]),
+            helper.make_node("Abs", ["a_real"], ["y"]),
+        ],
+        "rounded",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])],
+        [
+            numpy_helper.from_array(np.float32(0.5), "scale"),
+            numpy_helper.from_array(np.uint8(128), "zero"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "rounded.onnx")
+    opened = OnnxRuntime().open({"model": tmp_path / "rounded.onnx"}, Options())
+    found = dict(opened.tensors({"x": np.array([0.1, 0.4, -1.1, 90], np.float32)}))
+    for name in ("a", "a_integers", "a_real"):
+        assert found[name].tolist() == [0, -0.5, 1, -64]
+
+
 def test_a_profile_times_every_op_in_every_run_and_names_the_tensors_of_the_file(
     session: OnnxSession,
 ) -> None:
