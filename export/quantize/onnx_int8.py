@@ -21,6 +21,7 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 
 from groundspeed.artifact import File, Step
+from groundspeed.export.quantize.onnx_slim import slim
 from groundspeed.export.writer import Written
 from groundspeed.quantization import Calibration, Quantization, Range
 
@@ -40,7 +41,7 @@ class OnnxQuantizer:
     multiply uint8 by int8 with an instruction that saturates (VPMADDUBSW), which changes results.
     """
 
-    suffixes: tuple[str, ...] = ("_QuantizeLinear_Output", "_DequantizeLinear_Output")
+    suffixes: tuple[str, ...] = ("_q", "_dq")
 
     def quantize(
         self,
@@ -77,6 +78,7 @@ class OnnxQuantizer:
         quantizer.model.topological_sort()
         made = quantizer.model.model
         _keep_logits(made)
+        slim(made)
         onnx.checker.check_model(made, full_check=True)
         onnx.save(made, path)
         step = Step(
