@@ -15,6 +15,8 @@ from ai_edge_quantizer import qtyping
 from ai_edge_quantizer.utils import tfl_flatbuffer_utils as flatbuffer
 from numpy.typing import NDArray
 
+from groundspeed.quantization import Range
+
 _KINDS = {
     code: name for name, code in vars(qtyping.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -51,6 +53,17 @@ MOVING = frozenset(
     }
 )
 
+# What an operator's results cannot leave, whatever it reads. The first three have fixed scales.
+_BOUNDS = {
+    "LOGISTIC": Range(low=0.0, high=1.0),
+    "SOFTMAX": Range(low=0.0, high=1.0),
+    "TANH": Range(low=-1.0, high=1.0),
+    "RELU6": Range(low=0.0, high=6.0),
+    "RELU_0_TO_1": Range(low=0.0, high=1.0),
+    "RELU_N1_TO_1": Range(low=-1.0, high=1.0),
+}
+_ACTIVATIONS = {code: name for name, code in vars(qtyping.ActivationFunctionType).items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
@@ -85,6 +98,7 @@ class Operator:
         inputs: names of the float tensors that it reads and that are no constants.
         outputs: names of the float tensors that it computes.
         weights: None unless it has weights with output channels.
+        bounds: what its results cannot leave, whatever it reads; None if there is no such limit.
         nested: whether it belongs to another graph than the main one, as a loop's body does.
     """
 
@@ -94,6 +108,7 @@ class Operator:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: Weights | None
+    bounds: Range | None
     nested: bool
 
 
@@ -162,6 +177,11 @@ def _take(held: dict[str, frozenset[str]], to: Iterable[str], sources: tuple[str
         held.setdefault(tensor, ops)
 
 
+def _bounds(kind: str, options: Any) -> Range | None:
+    fused = _ACTIVATIONS.get(getattr(options, "fusedActivationFunction", None))
+    return _BOUNDS.get(kind) or _BOUNDS.get(fused or "")
+
+
 class _Reader:
     """Reads operators of one graph of a file."""
 
@@ -181,6 +201,7 @@ class _Reader:
             inputs=tuple(self._floats(operator.inputs)),
             outputs=tuple(self._floats(operator.outputs)),
             weights=self._weights(operator, known_as),
+            bounds=_bounds(_KINDS[code], operator.builtinOptions),
             nested=self._nested,
         )
 

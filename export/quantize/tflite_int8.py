@@ -13,6 +13,8 @@ import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ai_edge_quantizer.default_policy import DEFAULT_CONFIG_CHECK_POLICY
@@ -60,20 +62,20 @@ class TfliteQuantizer:
         graph = read(path)
         known = quantization.calibration.ranges
         held = spread(graph.operators, _tied_tensors(graph, ties, known))
-        ranges = {
+        ranges = _bounds(graph) | {
             tensor: functools.reduce(Range.joined, (known[op] for op in ops))
             for tensor, ops in held.items()
         }
-        reasons = {
-            operator: _reason(operator, held, quantization.float_ops or {})
+        kept = {
+            operator: reason
             for operator in graph.operators
-            if operator.inputs or operator.outputs  # the others compute with integers anyway
+            if (reason := _reason(operator, ranges, held, quantization.float_ops or {}))
         }
-        integer = [operator for operator, reason in reasons.items() if not reason]
+        integer = [operator for operator in graph.operators if operator not in kept]
         if not integer:
             raise ExportError(
                 f"no operator of {path.name} can compute with integers "
-                f"({next(iter(reasons.values()), 'it has none')}); write it in fp32"
+                f"({'; '.join(_notes(kept))}); write it in fp32"
             )
         scopes = _scopes(integer)
         if quantization.integer_ends:
@@ -84,7 +86,8 @@ class TfliteQuantizer:
             _recipe(scopes, per_channel=quantization.per_channel),
             activation_spans(ranges) | weights,
         )
-        return ai_edge.described(written, folder, (*_notes(reasons), *notes))
+        count = f"{len(integer)} of {len(graph.operators)} operators compute with 8-bit integers"
+        return ai_edge.described(written, folder, (count, *_notes(kept), *notes))
 
 
 def _tied_tensors(
@@ -96,20 +99,39 @@ def _tied_tensors(
     return {tensor: op for tensor, op in tied.items() if op in ranges}
 
 
+def _bounds(graph: Graph) -> dict[str, Range]:
+    """Return the ranges that operators have by what they are."""
+    return {
+        tensor: operator.bounds
+        for operator in graph.operators
+        if operator.bounds
+        for tensor in operator.outputs
+    }
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """Why an operator stays in floating point: the canonical op or its own kind, and the cause."""
+
+    what: str
+    why: str
+
+
 def _reason(
-    operator: Operator, held: Mapping[str, frozenset[str]], float_ops: Mapping[str, str]
-) -> str:
-    """Return why an operator stays in floating point, "" if it does not."""
+    operator: Operator,
+    ranges: Mapping[str, Range],
+    held: Mapping[str, frozenset[str]],
+    float_ops: Mapping[str, str],
+) -> _Reason | None:
     ops = frozenset[str]().union(*(held.get(tensor, ()) for tensor in operator.outputs))
     if ops and ops <= float_ops.keys():
         op = min(ops)
-        return f"{op}: {float_ops[op]}"
+        return _Reason(op, float_ops[op])
     if operator.known_as not in KINDS or operator.nested:
-        return "there is no integer kernel for it"
-    for tensor in (*operator.inputs, *operator.outputs):
-        if tensor not in held:
-            return f"the range of '{tensor}' is not known"
-    return ""
+        return _Reason(operator.kind, "there is no integer kernel for it")
+    if any(tensor not in ranges for tensor in (*operator.inputs, *operator.outputs)):
+        return _Reason(operator.kind, "a range of what it takes or gives is not known")
+    return None
 
 
 def _scopes(operators: Sequence[Operator]) -> dict[TFLOperationName, list[str]]:
@@ -148,9 +170,14 @@ def _recipe(
     return recipe
 
 
-def _notes(reasons: Mapping[Operator, str]) -> Iterator[str]:
-    integer = sum(not reason for reason in reasons.values())
-    yield f"{integer} of {len(reasons)} operators compute with 8-bit integers"
-    kept = Counter((operator.kind, reason) for operator, reason in reasons.items() if reason)
-    for (kind, reason), count in kept.items():
-        yield f"{kind} stays in floating point, {reason} ({count} of them)"
+def _notes(kept: Mapping[Operator, _Reason]) -> Iterator[str]:
+    for why, reasons in groupby(sorted(kept.values(), key=_why), key=_why):
+        counts = Counter(reason.what for reason in reasons)
+        names = ", ".join(
+            f"{count} {what}" if count > 1 else what for what, count in counts.items()
+        )
+        yield f"in floating point, because {why}: {names}"
+
+
+def _why(reason: _Reason) -> str:
+    return reason.why
