@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 from torch.fx.graph import CodeGen
 
 from groundspeed.errors import SourceError
@@ -46,7 +47,7 @@ def traced(network: nn.Module, inputs: Sequence[Tensor]) -> GraphModule:
         graph_module = program.module(check_guards=False)
     assert isinstance(graph_module, GraphModule)
     for node in graph_module.graph.find_nodes(op="placeholder"):
-        if isinstance(node.meta["val"].shape[0], int):
+        if is_concrete_int(node.meta["val"].shape[0]):
             raise SourceError(
                 f"{type(network).__name__} runs only on batches of the size that it was traced "
                 "with, and training needs others; take the batch from x.shape[0]"
