@@ -49,7 +49,7 @@ class Job:
         max_samples: samples to take at most.
         min_seconds: sampling goes on for at least this long, unless ``max_samples`` comes first.
         max_warmup_seconds: warm-up stops here even when not steady.
-        profile_runs: profiled runs to take, for "profile".
+        profile_runs: profiled runs to take at most, for "profile".
         specs: the inputs as the artifact's manifest describes them; needed where the format does
             not tell their shapes.
         inputs: path of an ``.npz`` with one array per input; None makes seeded random ones.
@@ -65,7 +65,7 @@ class Job:
     max_samples: int = 1000
     min_seconds: float = 1.0
     max_warmup_seconds: float = 5.0
-    profile_runs: int = 30
+    profile_runs: int = 100
     specs: tuple[TensorSpec, ...] = ()
     inputs: Path | None = None
     outputs: Path | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from groundspeed.runtimes.session import Array, Runtime
 from groundspeed.runtimes.warmup import warm_up
 
 ACTIONS = ("measure", "profile")
+PROFILE_SECONDS = 10.0
+LEAST_PROFILED_RUNS = 20
 
 
 def launch(job: Job, report_progress: Callable[[str], object]) -> Launch:
@@ -65,8 +68,9 @@ def launch(job: Job, report_progress: Callable[[str], object]) -> Launch:
         _save(job.outputs, outputs)
     profile = None
     if job.action == "profile":
-        report_progress(f"profiling {job.profile_runs} runs")
-        profile = session.profile(feeds, job.profile_runs)
+        runs = profiled_runs(job.profile_runs, samples_ns)
+        report_progress(f"profiling {runs} runs")
+        profile = session.profile(feeds, runs)
     session.close()
     return Launch(
         runtime=job.runtime,
@@ -87,6 +91,15 @@ def launch(job: Job, report_progress: Callable[[str], object]) -> Launch:
         profile=profile,
         agent_version=groundspeed.__version__,
     )
+
+
+def profiled_runs(asked: int, samples_ns: Sequence[int]) -> int:
+    """Return how many runs to profile: as asked, but fewer of a network that takes long.
+
+    Every profiled run has a plain one beside it, and some of each do not count.
+    """
+    affordable = int(PROFILE_SECONDS * 1e9 / (4 * statistics.median(samples_ns)))
+    return min(asked, max(LEAST_PROFILED_RUNS, affordable))
 
 
 def check_finite(outputs: Mapping[str, Array]) -> None:
