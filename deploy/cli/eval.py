@@ -15,7 +15,8 @@ from groundspeed.deploy.cli.options import artifact_options, json_option
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.progress import CountProgress
 from groundspeed.deploy.ends import canonical_shape
-from groundspeed.deploy.evaluating import Evaluation, Scored, evaluate
+from groundspeed.deploy.evaluating import evaluate
+from groundspeed.deploy.evaluation import Evaluation, Scored
 from groundspeed.deploy.tensor_errors import TensorError
 from groundspeed.errors import UsageError
 from groundspeed.units import bytes_text

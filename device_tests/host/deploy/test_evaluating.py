@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from groundspeed.deploy.evaluating import Evaluation, Scored, evaluate
+from groundspeed.deploy.evaluating import evaluate
+from groundspeed.deploy.evaluation import Evaluation, Scored
 from groundspeed.deploy.sources import Network
 from groundspeed.documents import from_plain, to_plain
 from groundspeed.errors import ArtifactError, CheckError, DataError, InputError, UsageError
