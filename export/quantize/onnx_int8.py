@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 
@@ -92,18 +92,35 @@ class OnnxQuantizer:
 def _ranges(
     model: ModelProto, ties: Mapping[str, str], calibration: Calibration
 ) -> dict[str, Range]:
-    """Return the range of every tensor of the file; what is only moved has that of its source."""
+    """Return the range of every tensor of the file.
+
+    An activation has no kernel of its own: integers clamp because their range ends where it does.
+    So where it shares its range with wider tensors, through a concatenation, it keeps to its own;
+    concatenations can rescale.
+    """
     ranges = {name: calibration.ranges[op] for name, op in ties.items() if op in calibration.ranges}
+    constants = {each.name: each for each in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in MOVES:
-            source = next((ranges[name] for name in node.input if name in ranges), None)
-            if source is not None:
-                ranges |= {name: source for name in node.output if name not in ranges}
-    for node in model.graph.node:
-        if node.op_type in CLAMPS and node.output[0] in ranges:
+        source, output = node.input[0], node.output[0]
+        if node.op_type in CLAMPS and output in ranges:
+            ranges[output] = _clamped(ranges[output], node, constants)
             # Fused into the layer before it, whose own values are never stored.
-            ranges.setdefault(node.input[0], ranges[node.output[0]])
+            ranges.setdefault(source, ranges[output])
+        elif node.op_type in MOVES and node.op_type != "Concat" and source in ranges:
+            ranges |= dict.fromkeys(node.output, ranges[source])
     return ranges
+
+
+def _clamped(found: Range, node: NodeProto, constants: Mapping[str, TensorProto]) -> Range:
+    """Return the part of a range that an activation lets through."""
+    low, high = (0.0, found.high) if node.op_type == "Relu" else (found.low, found.high)
+    if node.op_type == "Clip":
+        bounds = [*node.input[1:], "", ""][:2]
+        if bounds[0] in constants:
+            low = max(low, float(numpy_helper.to_array(constants[bounds[0]])))
+        if bounds[1] in constants:
+            high = min(high, float(numpy_helper.to_array(constants[bounds[1]])))
+    return Range(low=min(low, 0.0), high=max(high, 0.0))
 
 
 def _float_nodes(
