@@ -13,18 +13,26 @@ from groundspeed.export.writer import Written
 from groundspeed.quantization import Quantization
 
 DYNAMIC, WEIGHT_ONLY = "int8_dynamic", "int8_weight_only"
-_STORED = "in int8, symmetric per output channel"
 _NOTES = {
     DYNAMIC: (
-        f"weights of convolutions and linears {_STORED}; the runtime quantizes their inputs anew "
-        "in every run",
-        "depthwise convolutions compute with floats, of weights that are stored so too: XNNPACK "
+        "weights in int8, symmetric; the runtime quantizes their inputs anew in every run",
+        "weights of linears have one scale: with one for each channel tflite-runtime answers "
+        "nonsense",
+        "depthwise convolutions compute with floats, of weights that are stored in int8: XNNPACK "
         "has no such kernel for them",
     ),
     WEIGHT_ONLY: (
-        f"weights of convolutions and linears {_STORED}; the runtime turns them into floats when "
+        "weights in int8, symmetric per output channel; the runtime turns them into floats when "
         "it opens the file, and computes with floats",
     ),
+}
+# What runtimes compute with inputs that they quantize themselves. tflite-runtime 2.14 ignores all
+# but one scale of a linear.
+_DYNAMIC_KINDS = {
+    TFLOperationName.BATCH_MATMUL: QuantGranularity.TENSORWISE,
+    TFLOperationName.CONV_2D: QuantGranularity.CHANNELWISE,
+    TFLOperationName.CONV_2D_TRANSPOSE: QuantGranularity.CHANNELWISE,
+    TFLOperationName.FULLY_CONNECTED: QuantGranularity.TENSORWISE,
 }
 
 
@@ -39,15 +47,7 @@ def quantize_weights(written: Written, folder: Path, precision: str) -> Written:
     Raises:
         ExportError: the file cannot be quantized.
     """
-    recipe = RecipeManager()
-    everything = (".*", TFLOperationName.ALL_SUPPORTED, 8, QuantGranularity.CHANNELWISE)
-    if precision == DYNAMIC:
-        recipe.add_dynamic_config(*everything)
-        recipe.add_weight_only_config(
-            ".*", TFLOperationName.DEPTHWISE_CONV_2D, 8, QuantGranularity.CHANNELWISE
-        )
-    else:
-        recipe.add_weight_only_config(*everything)
+    recipe = _dynamic() if precision == DYNAMIC else _weight_only(TFLOperationName.ALL_SUPPORTED)
     ai_edge.rewrite(ai_edge.only_file(written, folder), recipe)
     return ai_edge.described(written, folder, _NOTES[precision])
 
@@ -82,3 +82,16 @@ class WeightOnlyQuantizer:
     ) -> Written:
         """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
         return quantize_weights(written, folder, WEIGHT_ONLY)
+
+
+def _weight_only(kind: TFLOperationName) -> RecipeManager:
+    recipe = RecipeManager()
+    recipe.add_weight_only_config(".*", kind, 8, QuantGranularity.CHANNELWISE)
+    return recipe
+
+
+def _dynamic() -> RecipeManager:
+    recipe = _weight_only(TFLOperationName.DEPTHWISE_CONV_2D)
+    for kind, granularity in _DYNAMIC_KINDS.items():
+        recipe.add_dynamic_config(".*", kind, 8, granularity)
+    return recipe

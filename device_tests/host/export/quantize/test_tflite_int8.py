@@ -369,7 +369,7 @@ def test_the_runtime_shows_and_times_an_integer_file(unit):
 
 
 @pytest.mark.parametrize(
-    ("precision", "least_db"), [("int8_dynamic", 25), ("int8_weight_only", 35)]
+    ("precision", "least_db"), [("int8_dynamic", 25), ("int8_weight_only", 30)]
 )
 def test_weights_alone(unit, precision, least_db):
     made = quantize_weights(unit.made, unit.folder, precision)
@@ -383,5 +383,11 @@ def test_weights_alone(unit, precision, least_db):
     assert [weight.type for weight in weights] == [TensorType.INT8] * 4
     computes_with_integers = 3 if precision == "int8_dynamic" else 0  # depthwise never does
     assert len(stored_as) == 4 - computes_with_integers
+    # With more than one for a linear, tflite-runtime 2.14 answers nonsense.
+    linear_scales = {"int8_dynamic": 1, "int8_weight_only": 10}
+    assert [len(weight.quantization.scale) for weight in weights] == [
+        *(16, 8, 8),
+        linear_scales[precision],
+    ]
     assert (made.inputs, made.outputs) == (unit.made.inputs, unit.made.outputs)
     assert unit.sqnr_db(made) > least_db
