@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundspeed.artifact import Artifact
-from groundspeed.deploy.ends import canonical_shape, merged, real, stored
 from groundspeed.deploy.isolation import IsolatedSession
+from groundspeed.ends import canonical_shape, merged, real, stored
 from groundspeed.errors import InputError, NonFiniteOutput
 from groundspeed.measurement import Options
 
@@ -94,7 +94,11 @@ class OpenArtifact:
         """Return the outputs; see ``Contestant.answers``."""
         batches = self._session.receive()
         return [
-            _joined([real(batch[spec.name], spec) for batch in batches], self.shape[0], self._asked)
+            _joined(
+                [real(batch[spec.name], spec).astype(np.float32) for batch in batches],
+                self.shape[0],
+                self._asked,
+            )
             for spec in self._outputs
         ]
 

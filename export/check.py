@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
 from groundspeed.artifact import Agreement, Parity, TensorSpec
+from groundspeed.ends import real, stored
 from groundspeed.errors import ArtifactError, ConverterFailed, ParityError
 from groundspeed.export.align import Array, align, canonical_values, first_divergence
 from groundspeed.export.parity import TOLERANCES, agreement, check_inputs, passes
@@ -144,7 +144,7 @@ def _agreements(
         answers = session.run(_feeds(sample, written.inputs))
         for index, (output, spec) in enumerate(zip(outputs, written.outputs, strict=True)):
             expected[index].append(output.numpy())
-            found[index].append(_channels_first(answers[spec.name], spec))
+            found[index].append(real(answers[spec.name], spec))
     return tuple(
         agreement(spec.name, expected[index], found[index])
         for index, spec in enumerate(written.outputs)
@@ -158,14 +158,6 @@ def flat(outputs: object) -> list[torch.Tensor]:
 
 
 def _feeds(inputs: Sequence[torch.Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
-    feeds = {}
-    for tensor, spec in zip(inputs, specs, strict=True):
-        array: Array = tensor.numpy()
-        if spec.layout == "NHWC":
-            array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
-        feeds[spec.name] = array.astype(spec.dtype, copy=False)
-    return feeds
-
-
-def _channels_first(array: Array, spec: TensorSpec) -> Array:
-    return np.moveaxis(array, -1, 1) if spec.layout == "NHWC" else array
+    return {
+        spec.name: stored(tensor.numpy(), spec) for tensor, spec in zip(inputs, specs, strict=True)
+    }

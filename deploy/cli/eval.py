@@ -14,10 +14,10 @@ from groundspeed.deploy.accuracy import Proportion
 from groundspeed.deploy.cli.options import artifact_options, json_option
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.progress import CountProgress
-from groundspeed.deploy.ends import canonical_shape
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.evaluation import Evaluation, Scored
 from groundspeed.deploy.tensor_errors import TensorError
+from groundspeed.ends import canonical_shape
 from groundspeed.errors import UsageError
 from groundspeed.units import bytes_text
 

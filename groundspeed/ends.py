@@ -44,21 +44,25 @@ def canonical_shape(spec: TensorSpec) -> tuple[int, ...]:
     return (batch, channels, *sizes)
 
 
-def stored(values: NDArray[np.float32], spec: TensorSpec) -> Array:
-    """Return real values, channels first, as the file takes them."""
+def stored(values: Array, spec: TensorSpec) -> Array:
+    """Return values, channels first, as the file takes them; integers without a scale stay so."""
     if spec.layout == "NHWC":
         values = np.moveaxis(values, 1, -1)
     if spec.scale is not None:
         bounds = np.iinfo(spec.dtype)
-        least, largest = int(bounds.min), int(bounds.max)
-        integers = quantized(values, spec.scale, spec.zero_point or 0, least=least, largest=largest)
-        return np.ascontiguousarray(integers.astype(spec.dtype))
+        values = quantized(
+            values.astype(np.float32),
+            spec.scale,
+            spec.zero_point or 0,
+            least=int(bounds.min),
+            largest=int(bounds.max),
+        )
     return np.ascontiguousarray(values.astype(spec.dtype))
 
 
-def real(array: Array, spec: TensorSpec) -> NDArray[np.float32]:
-    """Return what the file gave as real values, channels first."""
-    values = array.astype(np.float32)
+def real(array: Array, spec: TensorSpec) -> Array:
+    """Return what the file gave, channels first: the real values of integers that have a scale."""
     if spec.scale is not None:
-        values = (values - np.float32(spec.zero_point or 0)) * np.float32(spec.scale)
-    return np.moveaxis(values, -1, 1) if spec.layout == "NHWC" else values
+        zero_point = np.float32(spec.zero_point or 0)
+        array = (array.astype(np.float32) - zero_point) * np.float32(spec.scale)
+    return np.moveaxis(array, -1, 1) if spec.layout == "NHWC" else array

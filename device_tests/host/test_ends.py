@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundspeed.artifact import TensorSpec
-from groundspeed.deploy.ends import canonical_shape, merged, real, stored
+from groundspeed.ends import canonical_shape, merged, real, stored
 
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
 
@@ -45,6 +45,13 @@ def test_unsigned_integers_saturate_too() -> None:
     ends = spec(dtype="uint8", scale=1.0, zero_point=128)
     integers = stored(IMAGES * 1000, ends)
     assert (integers.min(), integers.max()) == (0, 255)
+
+
+def test_indices_stay_what_they_are() -> None:
+    indices = np.array([[2**40, 3]])
+    ends = spec(shape=(1, 2), dtype="int64")
+    assert stored(indices, ends).tolist() == indices.tolist()
+    assert real(stored(indices, ends), ends).tolist() == indices.tolist()
 
 
 def test_half_precision() -> None:
