@@ -134,16 +134,16 @@ def correct_bias(
     )
 
 
-def rounding(*, per_channel: bool = True, float_ops: Collection[str] = ()) -> QuantizedWeight:
+def rounding(*, per_channel: bool = True, ops: Collection[str] | None = None) -> QuantizedWeight:
     """Return what the files' quantizers do to weights: 8-bit integers, symmetric.
 
     Args:
         per_channel: whether each output channel has a scale of its own.
-        float_ops: canonical ops whose weights stay as they are.
+        ops: the canonical ops whose weights become integers; None means all.
     """
 
     def quantized_weight(name: str, layer: Linearity) -> Tensor:
-        if name in float_ops:
+        if ops is not None and name not in ops:
             return layer.weight
         peaks = layer.output_peaks().float().unsqueeze(1).numpy()
         channels = torch.from_numpy(weight_scales(peaks, per_channel=per_channel))

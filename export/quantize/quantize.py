@@ -95,17 +95,25 @@ def quantize(
 def _repaired(
     prepared: Prepared, samples: tuple[Sample, ...], data: str, settings: Settings
 ) -> Prepared:
+    floats = _float_ops(prepared, settings.keep)
     repairs: dict[str, Repair] = {}
     if settings.equalize:
         repairs["equalize"] = equalizing
     if settings.correct_bias:
-        repairs["correct_bias"] = correcting_bias(samples, per_channel=settings.per_channel)
+        repairs["correct_bias"] = correcting_bias(
+            samples,
+            per_channel=settings.per_channel,
+            ops={layer.op for layer in layers(prepared.program)} - floats.keys(),
+        )
 
     def measured(candidate: Prepared) -> float:
         calibration = calibrate(candidate.program, samples, data=data, observer=settings.observer)
-        quantization = Quantization(calibration=calibration, per_channel=settings.per_channel)
+        quantization = Quantization(
+            calibration=calibration, per_channel=settings.per_channel, float_ops=floats
+        )
         some = samples[:LOSS_SAMPLES]
-        exact = Simulation(candidate.program, quantization, only=())
+        # The network as it came: one whose biases are corrected is not right in floating point.
+        exact = Simulation(prepared.program, quantization, only=())
         whole = Simulation(candidate.program, quantization)
         return output_sqnr_db(map(exact.answers, some), map(whole.answers, some))
 

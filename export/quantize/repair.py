@@ -5,7 +5,7 @@ Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from torch.fx import GraphModule
@@ -56,11 +56,19 @@ def equalizing(graph_module: GraphModule) -> tuple[str, ...]:
     )
 
 
-def correcting_bias(samples: Sequence[Sample], *, per_channel: bool) -> Repair:
-    """Return what takes the mean error of rounded weights off the biases; a ``Repair``."""
+def correcting_bias(
+    samples: Sequence[Sample], *, per_channel: bool, ops: Collection[str]
+) -> Repair:
+    """Return what takes the mean error of rounded weights off the biases; a ``Repair``.
+
+    Args:
+        samples: calibration data.
+        per_channel: whether each output channel of a weight has a scale of its own.
+        ops: the canonical ops whose weights become integers.
+    """
 
     def change(graph_module: GraphModule) -> tuple[str, ...]:
-        done = correct_bias(graph_module, samples, rounding(per_channel=per_channel))
+        done = correct_bias(graph_module, samples, rounding(per_channel=per_channel, ops=ops))
         left = [f"bias not corrected: {each.module} {each.reason}" for each in done.skipped]
         return (f"biases of {len(done.layers)} layers corrected on {done.samples} samples", *left)
 
