@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.fx import Graph, Node
 
+from groundspeed.export.graph import argument
 from groundspeed.quantization import Range
 
 aten = torch.ops.aten
@@ -33,6 +34,7 @@ MOVES = frozenset(
         aten.flatten.using_ints,
         aten.max_pool2d.default,
         aten.narrow.default,
+        aten.pad.default,
         aten.permute.default,
         aten.reshape.default,
         aten.select.int,
@@ -52,7 +54,9 @@ MOVES = frozenset(
 def moves(node: Node) -> bool:
     """Return whether an op computes nothing: each value that it gives is one that it takes."""
     if node.target is aten.constant_pad_nd.default:
-        return len(node.args) < 3 or bool(node.args[2] == 0)
+        return not argument(node, "value")
+    if node.target is aten.pad.default:
+        return argument(node, "mode") != "constant" or not argument(node, "value")
     return node.op == "call_function" and node.target in MOVES
 
 
