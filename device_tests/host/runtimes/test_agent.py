@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from groundspeed.documents import from_plain, to_plain
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.measurement import PRECISIONS, Job, Launch, Machine, Options
 from groundspeed.runtimes import onnx_wire
 
 AGENT = [sys.executable, "-P", "-m", "groundspeed.runtimes.agent"]
@@ -57,6 +57,13 @@ def test_a_launch_tells_what_was_measured_and_saves_outputs(model: Path, tmp_pat
         np.testing.assert_array_equal(outputs["3"], np.array([-2.5], np.float32))
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_files_of_every_precision_are_measured(model: Path, precision: str) -> None:
+    code, said = ask(document(job(model, options=Options(precision=precision))))
+    assert code == 0
+    assert from_plain(Launch, said[-1]["result"]).options.precision == precision
+
+
 def test_facts_are_a_machine_and_the_installed_runtimes() -> None:
     code, said = ask('{"action": "facts"}')
     assert code == 0
@@ -76,6 +83,10 @@ def test_facts_are_a_machine_and_the_installed_runtimes() -> None:
         ('{"action": "measure", "runtime": "onnxruntime"}', "ArtifactError"),
         (
             '{"action": "measure", "runtime": "onnxruntime", "options": {"cpus": [4000]}}',
+            "UsageError",
+        ),
+        (
+            '{"action": "measure", "runtime": "onnxruntime", "options": {"precision": "int7"}}',
             "UsageError",
         ),
     ],
