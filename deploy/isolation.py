@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,6 +19,7 @@ from groundspeed.artifact import Artifact, TensorSpec
 from groundspeed.deploy.targets.local import death, tail
 from groundspeed.errors import GroundspeedError, LaunchError
 from groundspeed.measurement import Options
+from groundspeed.runtimes.agent import die_with_parent
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.session import Array, Runtime, Session
 
@@ -118,7 +120,8 @@ class IsolatedSession:
             args=(theirs, log, manifest.runtime, artifact.paths, options, manifest.inputs),
             daemon=True,
         )
-        process.start()
+        with _interrupts_held_back():
+            process.start()
         return process
 
     def _end(self) -> None:
@@ -131,6 +134,18 @@ class IsolatedSession:
             self._connection.send((action, value))
 
 
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start children that never see Ctrl-C, which reaches the whole group; the parent decides."""
+    # Started by the first child otherwise, it would let interrupts through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(
     connection: Connection,
     log: Path,
@@ -140,9 +155,8 @@ def _serve(
     specs: Sequence[TensorSpec],
 ) -> None:
     """Open the files and answer until nobody asks any more; the child's whole life."""
+    die_with_parent()
     _print_into(log)
-    # Ctrl-C reaches the whole group; the parent decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         engine: Runtime = RUNTIMES.load(runtime)()
         session = engine.open(files, options, specs)

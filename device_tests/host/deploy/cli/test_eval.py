@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +105,21 @@ def test_a_damaged_file(groundspeed, folder: Path) -> None:
     done = groundspeed("eval", "cut.onnx", "--data", "samples.npz", cwd=folder)
     assert done.returncode == 2
     assert "cut.onnx" in done.stderr
+
+
+def test_an_interruption_is_one_sentence(folder: Path) -> None:
+    np.savez(folder / "many.npz", x=np.zeros((200_000, 3, 4, 4), np.float32))
+    with subprocess.Popen(
+        [sys.executable, "-m", "groundspeed", "eval", "fine.onnx", "--data", "many.npz"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "evaluating samples\n"
+        # As a terminal does: the whole group hears of Ctrl-C.
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.split() == ["groundspeed:", "interrupted"]
