@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,8 +17,14 @@ from groundspeed.documents import write_atomically
 from groundspeed.errors import SourceError, UsageError
 
 
-class Epoch(NamedTuple):
-    """What one epoch gave: means over its steps, on augmented images, in training mode."""
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch gave, on augmented images and in training mode.
+
+    Attributes:
+        loss: its mean over the steps.
+        accuracy: share of the images that were classified right when they were seen.
+    """
 
     loss: float
     accuracy: float
@@ -65,7 +71,7 @@ def save(state: State, path: Path, identity: Mapping[str, Any]) -> None:
         "step": state.step,
         "loss_sum": state.loss_sum,
         "right": state.right,
-        "history": [tuple(epoch) for epoch in state.history],
+        "history": [asdict(epoch) for epoch in state.history],
     }
     torch.save(content, buffer)
     write_atomically(path, buffer.getvalue())
@@ -91,7 +97,7 @@ def restore(state: State, path: Path, identity: Mapping[str, Any]) -> None:
     torch.set_rng_state(content["random"])
     state.step, state.loss_sum = content["step"], content["loss_sum"]
     state.right = content["right"]
-    state.history = [Epoch(*epoch) for epoch in content["history"]]
+    state.history = [Epoch(**epoch) for epoch in content["history"]]
 
 
 def _read(path: Path) -> dict[str, Any]:

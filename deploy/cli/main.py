@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": "Measure where an exported file's time goes, op by op.",
     "report": "Write the HTML report of a stored run.",
     "run": "Export, measure, profile and report, all in one.",
+    "train": "Train a network on labelled images, for 8-bit integers too.",
 }
 
 # Packages that only some commands need -> the extra that brings them.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from groundspeed.deploy import events
+
+if TYPE_CHECKING:
+    from groundspeed.models import train
 
 
 class _Bar:
@@ -55,6 +58,22 @@ class CountProgress(_Bar):
         if done == 0:
             self.say(work)
         self._progress.update(self._task, completed=done, total=total)
+
+
+class TrainingProgress(_Bar):
+    """Renders a training on standard error: a bar, or a line for each epoch elsewhere."""
+
+    def __call__(self, progress: train.Progress) -> None:
+        """Show where it is."""
+        words = (
+            f"epoch {progress.epoch}: loss {progress.loss:.3f}, accuracy {progress.accuracy:.1%}, "
+            f"{progress.remaining_s / 60:.0f} min left"
+        )
+        self._progress.update(
+            self._task, description=words, completed=progress.step, total=progress.steps
+        )
+        if progress.ends_epoch and not self._console.is_terminal:
+            self._console.print(words)
 
 
 class RunProgress(_Bar):

@@ -70,6 +70,8 @@ def test_completion_scripts_complete_groundspeed(shell: str) -> None:
         ["eval", "no-such-artifact", "--data", "mnist:test"],
         ["eval", "no-such.onnx", "--data", "mnist:test"],
         ["profile", "no-such-artifact"],
+        ["train", "squeezenet1_1", "--data", "nowhere:train", "-o", "weights.safetensors"],
+        ["train", "squeezenet1_1", "--data", "mnist:train", "-o", "weights.pt"],
         ["run", "mobilnet_v2"],
         ["run", "squeezenet1_1", "--runtimes", "tensorflow"],
         ["run", "squeezenet1_1", "--threads", "0"],
