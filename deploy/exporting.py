@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
 from groundspeed.errors import ExportError
 from groundspeed.ops import Op
+from groundspeed.quantization import Quantization
 
 if TYPE_CHECKING:
     import torch
@@ -128,15 +130,49 @@ class Exporter:
             ExportError: it cannot be written, or what was written computes something else.
             DataError: integers were asked for, and there are no data to calibrate on.
         """
-        from groundspeed.export.write import write
-        from groundspeed.models.cost import analyze
-
+        folder = self._folder / f"{file_name(self.network.name)}-{format}-{precision}"
+        if precision == quantizing.AUTO:
+            return self._mixed(format, folder)
         network: QuantizedNetwork | None = None
         if precision in quantizing.WITHOUT_DATA:
             network = quantizing.only_weights(self._program(), self._quantizing)
         elif quantizing.is_integer(precision):
             network = self.quantized
-        folder = self._folder / f"{file_name(self.network.name)}-{format}-{precision}"
+        return self._write(format, precision, folder, network)
+
+    def _mixed(self, format: str, folder: Path) -> Artifact:
+        """Write the network with integers where that was measured to pay."""
+        from groundspeed.deploy.mixing.mix import mixed
+
+        network, plain = self.quantized, self._program()
+        # What is tried lies beside the result, and stays there when it could not be made: a
+        # converter's log is the only one that knows why.
+        tries = folder.with_name(f".{folder.name}.tries")
+
+        def make(name: str, quantization: Quantization | None) -> Artifact:
+            if quantization is None:
+                return self._write(format, "fp32", tries / name, None)
+            changed = replace(network, quantization=quantization)
+            return self._write(format, "int8", tries / name, changed)
+
+        artifact = mixed(
+            network,
+            plain,
+            format=format,
+            folder=folder,
+            asked=self._quantizing,
+            make=make,
+            on_progress=self._on_progress,
+        )
+        shutil.rmtree(tries, ignore_errors=True)
+        return artifact
+
+    def _write(
+        self, format: str, precision: str, folder: Path, network: QuantizedNetwork | None
+    ) -> Artifact:
+        from groundspeed.export.write import write
+        from groundspeed.models.cost import analyze
+
         return write(
             network.prepared if network else self.prepared,
             quantized=network,

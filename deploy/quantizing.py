@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.errors import DataError
 from groundspeed.quantization import Calibration, Quantization, Settings
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Precisions whose activations stay in floating point in the file, so that they need no data.
 WITHOUT_DATA = frozenset({"int8_dynamic", "int8_weight_only"})
+# Integers in the layers where they were measured to pay.
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +32,14 @@ class Quantizing:
         samples: how many samples to calibrate on at most.
         seed: of the choice among more.
         settings: how to quantize.
+        mixing: how layers are chosen for "auto".
     """
 
     data: str = ""
     samples: int = 128
     seed: int = 0
     settings: Settings = field(default_factory=Settings)
+    mixing: MixSettings = field(default_factory=MixSettings)
 
 
 def is_integer(precision: str) -> bool:
@@ -44,7 +49,7 @@ def is_integer(precision: str) -> bool:
 
 def needs_data(precision: str) -> bool:
     """Return whether a precision needs a calibration."""
-    return is_integer(precision) and precision not in WITHOUT_DATA
+    return precision == AUTO or (is_integer(precision) and precision not in WITHOUT_DATA)
 
 
 def quantized(

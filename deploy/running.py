@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,15 +73,14 @@ def run(
         RUNTIMES.load(runtime)
     check_precisions(tuple(formats.values()), tuple(precisions))
     tell = on_progress or (lambda words: None)
+    asked = _mixed_as_measured(quantizing or Quantizing(), threads, settings)
     # Not a temporary folder: the log of a converter that failed stays here.
     exports = store_folder / "exports"
     exporters = {}
     for spec in networks:
         tell(f"loading {spec}")
         network = sources.load(spec, input_shapes=input_shapes, weights=weights)
-        exporter = Exporter(
-            network, exports, layout=layout, timeout_s=timeout_s, quantizing=quantizing
-        )
+        exporter = Exporter(network, exports, layout=layout, timeout_s=timeout_s, quantizing=asked)
         exporters[exporter.source] = exporter
     made: list[Path] = []
 
@@ -109,6 +109,15 @@ def run(
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
     return result, write_report(result, report or store_folder / f"report-{result.run.id}.html")
+
+
+def _mixed_as_measured(
+    quantizing: Quantizing, threads: Sequence[int], settings: Settings | None
+) -> Quantizing:
+    """Let mixed precision be chosen under the conditions that are measured, the first of them."""
+    cpus = settings.cpus if settings else ()
+    mixing = dataclasses.replace(quantizing.mixing, threads=threads[0], cpus=cpus)
+    return dataclasses.replace(quantizing, mixing=mixing)
 
 
 def write_report(result: RunResult, path: Path) -> Path:

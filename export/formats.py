@@ -31,6 +31,7 @@ FORMATS = Registry(
 )
 
 FLOATS = ("fp32", "fp16")
+AUTO = "auto"  # int8 in the layers where it was measured to pay
 
 QUANTIZERS = Registry(
     "quantizer",
@@ -92,7 +93,7 @@ def precisions_of(format: str) -> tuple[str, ...]:
     integers = [
         name.removeprefix(f"{format}-") for name in QUANTIZERS if name.startswith(f"{format}-")
     ]
-    return (*FLOATS, *integers)
+    return (*FLOATS, *integers, *([AUTO] if "int8" in integers else []))
 
 
 def runtime_of(format: str) -> str:

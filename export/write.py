@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from math import isnan
@@ -91,6 +92,22 @@ def write(
             quantization=quantized.quantization if quantized else None,
             losses=quantized.losses if quantized else (),
         )
+        Artifact(folder=made, manifest=manifest).save()
+    return Artifact(folder=folder, manifest=manifest)
+
+
+def place(artifact: Artifact, folder: Path, manifest: Manifest) -> Artifact:
+    """Copy an artifact's files under another manifest into a folder, and return what is there.
+
+    The folder appears complete or not at all; an artifact that is there already is replaced.
+
+    Raises:
+        UsageError: the folder holds something else.
+        ExportError: it cannot be written.
+    """
+    with _appearing(folder) as made:
+        for path in artifact.paths.values():
+            shutil.copy2(path, made / path.name)
         Artifact(folder=made, manifest=manifest).save()
     return Artifact(folder=folder, manifest=manifest)
 

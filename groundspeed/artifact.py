@@ -13,6 +13,7 @@ from pathlib import Path
 
 from groundspeed.documents import dump, from_plain, write_atomically
 from groundspeed.errors import ArtifactError
+from groundspeed.mixing import Mixing
 from groundspeed.ops import Op
 from groundspeed.quantization import LayerLoss, Quantization
 
@@ -145,7 +146,8 @@ class Manifest:
     Attributes:
         runtime: name of the runtime that opens the files ("onnxruntime", "litert", "ncnn").
         format: name of the format ("onnx", "tflite", "ncnn").
-        precision: "fp32", "fp16", "int8", "int8_dynamic" or "int8_weight_only".
+        precision: "fp32", "fp16", "int8", "int8_dynamic", "int8_weight_only", or "auto" where the
+            layers that compute with integers were chosen by measuring.
         files, inputs, outputs, source, steps, parity: as documented on their types.
         ops: the canonical ops of the network, in order of computation.
         tensors: name of a tensor in the file -> name of the canonical op that computes the same
@@ -153,6 +155,7 @@ class Manifest:
         quantization: the ranges that its integers stand for, and what stays in floating point;
             None without integers.
         losses: what quantization costs each layer; empty without integers.
+        mixing: how the integer layers of an "auto" file were chosen; else None.
     """
 
     runtime: str
@@ -168,6 +171,7 @@ class Manifest:
     tensors: dict[str, str] | None = None
     quantization: Quantization | None = None
     losses: tuple[LayerLoss, ...] = ()
+    mixing: Mixing | None = None
     format_version: int = FORMAT_VERSION
 
 

@@ -16,8 +16,9 @@ from groundspeed.artifact import TensorSpec
 FORMAT_VERSION = 1  # 1: first version, 2026-11
 
 # "int8": weights and activations with ranges from calibration; "int8_dynamic": activations with the
-# range that they have in each inference; "int8_weight_only": weights in storage only.
-PRECISIONS = ("fp32", "fp16", "int8", "int8_dynamic", "int8_weight_only")
+# range that they have in each inference; "int8_weight_only": weights in storage only; "auto": as
+# "int8" in the layers where that was measured to be faster.
+PRECISIONS = ("fp32", "fp16", "int8", "int8_dynamic", "int8_weight_only", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from groundspeed.runtimes.onnx_wire import Node
 
 _KERNEL = "_kernel_time"
 _BLOCKED = "_nchwc"
+_FUSED = re.compile(r"_token_\d+$")
 _INSERTED = {"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"}
 
 
@@ -89,7 +91,9 @@ def traced_ops(
 
     The optimizer renames what it moves to its blocked layout (NCHWc): the node that makes the
     tensor ``relu_1`` becomes ``relu_1_nchwc`` and its output ``reorder_token_5``. The name is
-    undone where it gives a tensor of the file; whatever else is not of the file is left out.
+    undone where it gives a tensor of the file. A node that it fuses with the quantization around it
+    keeps its name, with a suffix (``conv_1_token_5``), and gives that node's tensors. Whatever else
+    is not of the file is left out.
 
     Args:
         trace: what was executed.
@@ -98,19 +102,21 @@ def traced_ops(
     """
     outputs = {node.name: node.outputs for node in optimized}
     known = {name for node in original for name in node.outputs}
+    fused = {node.name: node.outputs for node in original if node.name}
+
+    def tensors(node: str) -> tuple[str, ...]:
+        unblocked = node.rpartition(_BLOCKED)[0]
+        if unblocked in known:
+            return (unblocked,)
+        own = tuple(name for name in outputs.get(node, ()) if name in known)
+        return own or fused.get(_FUSED.sub("", node), ())
+
     return tuple(
         ProfiledOp(
             name=name,
             type=kind,
-            outputs=() if kind in _INSERTED else _file_tensors(name, outputs.get(name, ()), known),
+            outputs=() if kind in _INSERTED else tensors(name),
             inserted=kind in _INSERTED,
         )
         for name, kind in trace.kernels
     )
-
-
-def _file_tensors(node: str, outputs: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
-    tensor = node.rpartition(_BLOCKED)[0]
-    if tensor in known:
-        return (tensor,)
-    return tuple(name for name in outputs if name in known)

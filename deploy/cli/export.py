@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from groundspeed.artifact import Artifact
+from groundspeed.deploy.cli.mixing import print_mixing
 from groundspeed.deploy.cli.options import (
     Names,
     conversion_options,
@@ -124,3 +125,6 @@ def _print(artifacts: list[Artifact]) -> None:
     out.print(table)
     for note in notes:
         out.print(f"  {note}", style="dim", markup=False)
+    for artifact in artifacts:
+        if artifact.manifest.mixing is not None:
+            print_mixing(out, artifact.folder, artifact.manifest.mixing)

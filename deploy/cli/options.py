@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
 from groundspeed.quantization import Settings
@@ -124,7 +125,8 @@ def conversion_options(function: F) -> F:
             type=Names(),
             default=("fp32",),
             show_default="fp32",
-            help="Precisions: fp32, fp16, int8; TFLite also int8_dynamic, int8_weight_only.",
+            help="Precisions: fp32, fp16, int8, auto (int8 in the layers where it is measured to "
+            "pay); TFLite also int8_dynamic, int8_weight_only.",
         ),
     ):
         function = option(function)
@@ -144,6 +146,9 @@ def quantization_options(function: F) -> F:
         correct_bias: bool,
         integer_ends: bool,
         keep_float: tuple[str, ...],
+        max_drop: float,
+        search: str,
+        seconds: float,
         **others: Any,
     ) -> Any:
         settings = Settings(
@@ -154,10 +159,33 @@ def quantization_options(function: F) -> F:
             integer_ends=integer_ends,
             keep=dict.fromkeys(keep_float, "as asked for"),
         )
-        quantizing = Quantizing(data=data, samples=samples, settings=settings)
+        mixing = MixSettings(max_drop=max_drop, search=search, seconds=seconds)
+        quantizing = Quantizing(data=data, samples=samples, settings=settings, mixing=mixing)
         return function(quantizing=quantizing, **others)
 
     for option in (
+        click.option(
+            "--auto-seconds",
+            "seconds",
+            type=click.FloatRange(min=0),
+            default=30,
+            show_default=True,
+            help="auto: seconds of launches for each file that is measured.",
+        ),
+        click.option(
+            "--auto-search",
+            "search",
+            default="greedy",
+            show_default=True,
+            help="auto: how layers to compute with integers are searched for.",
+        ),
+        click.option(
+            "--max-drop",
+            type=click.FloatRange(min=0, max=100),
+            default=0.5,
+            show_default=True,
+            help="auto: points of top-1 that may be lost.",
+        ),
         click.option(
             "--keep-float",
             type=Names(),

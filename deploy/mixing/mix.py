@@ -1,0 +1,296 @@
+"""From a calibrated network to a file in mixed precision, every step of the way measured."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from groundspeed.artifact import Artifact
+from groundspeed.deploy.data import Data, load_data
+from groundspeed.deploy.evaluating import evaluate
+from groundspeed.deploy.evaluation import Scored
+from groundspeed.deploy.mixing.choice import choose, finalists, layer_reason
+from groundspeed.deploy.mixing.counterfactual import compare, rounds_of_launches
+from groundspeed.deploy.mixing.judging import Judging, drop
+from groundspeed.deploy.mixing.search import SEARCHES, Search
+from groundspeed.deploy.mixing.settings import MixSettings
+from groundspeed.deploy.mixing.subject import Subject
+from groundspeed.deploy.mixing.table import Table, layer_times, make_table
+from groundspeed.deploy.plan import Cell, Settings, job
+from groundspeed.deploy.quantizing import Quantizing
+from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.deploy.targets.target import Target
+from groundspeed.errors import DataError, ExportError, UsageError
+from groundspeed.export.prepare import Prepared
+from groundspeed.export.quantize.quantize import QuantizedNetwork
+from groundspeed.export.write import place
+from groundspeed.measurement import Job
+from groundspeed.mixing import Candidate, Mixing, pareto_front
+from groundspeed.quantization import LayerLoss, Quantization
+
+PROFILES = 3  # launches of each file; their scatter is the gains' interval
+_LAUNCH = Settings(min_samples=10, min_seconds=0.5, max_warmup_seconds=2.0)
+
+# Makes a file in a scratch folder of this name; without a quantization, the float file.
+MakeFile = Callable[[str, Quantization | None], Artifact]
+OnProgress = Callable[[str], None]
+
+
+def mixed(
+    network: QuantizedNetwork,
+    plain: Prepared,
+    *,
+    format: str,
+    folder: Path,
+    asked: Quantizing,
+    make: MakeFile,
+    on_progress: OnProgress | None = None,
+) -> Artifact:
+    """Write a network with integers in the layers where the target shows that they pay.
+
+    Args:
+        network: with ranges and losses.
+        plain: the same without repairs.
+        format: name of the format.
+        folder: where the artifact goes.
+        asked: what the user asks of integers.
+        make: makes files.
+        on_progress: called with a short sentence at each step.
+
+    Raises:
+        DataError: there are no data to judge accuracy on.
+        UsageError: there is nothing to choose, or the network gives no scores of classes.
+        ExportError: neither the float nor the integer file can be written.
+        LaunchError: a launch on the target failed.
+    """
+    if not asked.data:
+        raise DataError(
+            "auto needs data to judge accuracy on, also where ranges were learned in training; "
+            "name some with --data"
+        )
+    if not network.losses:
+        raise UsageError(
+            "no layer of the network can compute with integers, or all were asked to stay in "
+            "floating point, so that there is nothing to choose; export in fp32"
+        )
+    mixer = Mixer(
+        Subject(
+            program=network.prepared.program,
+            untouched=plain.program,
+            quantization=network.quantization,
+            # ncnn computes what lies between layers in floating point, and knows no zero points.
+            only_layers=format == "ncnn",
+            symmetric=format == "ncnn",
+        ),
+        network.losses,
+        data=asked.data,
+        seed=asked.seed,
+        settings=replace(asked.mixing, samples=max(asked.mixing.samples, asked.samples)),
+        make=make,
+        on_progress=on_progress or (lambda words: None),
+    )
+    artifact, quantization, mixing = mixer.mix()
+    manifest = replace(
+        artifact.manifest,
+        precision="auto",
+        quantization=quantization,
+        losses=network.losses,
+        mixing=mixing,
+    )
+    return place(artifact, folder, manifest)
+
+
+class Mixer:
+    """Chooses the layers of one network in one format that compute with integers.
+
+    Args:
+        subject: the network.
+        losses: what quantization costs each layer that can be quantized, at least one.
+        data: what accuracy is judged on, as the user named it.
+        seed: of the choice among the data.
+        settings: what the user asks.
+        make: makes files.
+        on_progress: called with a short sentence at each step.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        losses: Sequence[LayerLoss],
+        *,
+        data: str,
+        seed: int,
+        settings: MixSettings,
+        make: MakeFile,
+        on_progress: OnProgress,
+    ) -> None:
+        self._subject = subject
+        self._losses = losses
+        self._data = data
+        self._seed = seed
+        self._settings = settings
+        self._make = make
+        self._tell = on_progress
+        self._all = frozenset(loss.op for loss in losses)
+
+    def mix(self) -> tuple[Artifact, Quantization, Mixing]:
+        """Return the file that is chosen, what is quantized in it, and how it came about.
+
+        Raises:
+            ExportError: neither the float nor the integer file can be written.
+            UsageError: the network gives no scores of classes.
+            LaunchError: a launch on the target failed.
+        """
+        target = open_target(self._settings.target)
+        data = self._loaded
+        table = self._measured_table(target)
+        judge = Judging(self._subject, table, data)
+        self._search(table, judge)
+        candidates, files = self._tried(judge.candidates, target)
+        chosen, why = choose(candidates, self._settings.max_drop)
+        mixing = Mixing(
+            search=self._settings.search,
+            target=target.name,
+            threads=self._settings.threads,
+            max_drop=self._settings.max_drop,
+            judged_by="agreement of top-1 with the float network"
+            if data.labels is None
+            else "top-1 accuracy",
+            judged_on=data.name,
+            samples=data.count,
+            float_ns=table.float_ns,
+            int8_ns=table.int8_ns,
+            layers=table.layers,
+            others=table.others,
+            candidates=candidates,
+            front=pareto_front(candidates),
+            chosen=chosen,
+            why=why,
+        )
+        return files[chosen], self._quantization(mixing), mixing
+
+    @functools.cached_property
+    def _loaded(self) -> Data:
+        return load_data(
+            self._data,
+            shape=self._subject.input_shape,
+            limit=self._settings.samples,
+            seed=self._seed,
+        )
+
+    @functools.cached_property
+    def _float(self) -> Artifact:
+        return self._make("float", None)
+
+    @functools.cached_property
+    def _integer(self) -> Artifact:
+        return self._make("int8", self._subject.mixed(self._all))
+
+    def _measured_table(self, target: Target) -> Table:
+        """Return what integers save in each layer, from launches of both files in pairs."""
+        files = [self._float, self._integer]
+        self._tell("profiling the float and the integer file")
+        launches = rounds_of_launches(
+            target, [self._job("profile", file) for file in files], rounds=PROFILES, seed=self._seed
+        )
+        floats, integers = (
+            [layer_times(file.manifest, launch, self._subject.owners) for launch in made]
+            for file, made in zip(files, launches, strict=True)
+        )
+        return make_table(self._losses, floats, integers)
+
+    def _search(self, table: Table, judge: Judging) -> None:
+        search: Search = SEARCHES.load(self._settings.search)
+
+        def told(chosen: frozenset[str]) -> Candidate:
+            self._tell(f"accuracy with {len(chosen)} of {len(self._all)} layers in integers")
+            return judge(chosen)
+
+        told(frozenset())
+        told(self._all)
+        search(table.layers, told, self._settings.max_drop)
+
+    def _tried(
+        self, candidates: Sequence[Candidate], target: Target
+    ) -> tuple[tuple[Candidate, ...], dict[int, Artifact]]:
+        """Make and measure the best candidates; return all of them, and the files by position."""
+        files, errors = self._made(candidates)
+        scored = self._scored(files)
+        errors |= {position: row.error for position, row in scored.items() if row.error is not None}
+        going = [position for position in files if position not in errors]
+        measured = {}
+        if len(going) > 1:
+            launches = rounds_of_launches(
+                target,
+                [self._job("measure", files[position]) for position in going],
+                seconds=self._settings.seconds * (len(going) - 1),
+                seed=self._seed,
+                on_progress=self._tell,
+            )
+            measured = {
+                position: compare(launches[0], mixed, drop=self._lost(scored[position]))
+                for position, mixed in zip(going[1:], launches[1:], strict=True)
+            }
+        tried = tuple(
+            replace(each, measured=measured.get(position), error=errors.get(position))
+            for position, each in enumerate(candidates)
+        )
+        return tried, files
+
+    def _made(self, candidates: Sequence[Candidate]) -> tuple[dict[int, Artifact], dict[int, str]]:
+        """Return the files by position, the float file first, and why others cannot be made."""
+        files, errors = {0: self._float}, {}
+        for position in finalists(candidates, self._settings.max_drop):
+            chosen = frozenset(candidates[position].layers)
+            try:
+                files[position] = (
+                    self._integer
+                    if chosen == self._all
+                    else self._make(f"mixed-{position}", self._subject.mixed(chosen))
+                )
+            except ExportError as error:
+                errors[position] = str(error)
+        return files, errors
+
+    def _scored(self, files: dict[int, Artifact]) -> dict[int, Scored]:
+        """Return how right the files are on their own runtime, by position."""
+        if len(files) == 1:
+            return {}
+        names = {str(position): position for position in files}
+        evaluation = evaluate(
+            {name: files[position] for name, position in names.items()},
+            self._data,
+            reference="0",
+            samples=self._settings.samples,
+            seed=self._seed,
+            threads=self._settings.threads,
+            on_progress=lambda what, done, total: self._tell(f"{what}: {done} of {total}"),
+        )
+        return {names[row.name]: row for row in evaluation.rows if row.name != "0"}
+
+    def _lost(self, row: Scored) -> float:
+        assert row.agreement is not None
+        won = None if row.gained is None or row.lost is None else row.gained - row.lost
+        return drop(row.agreement.value, won, row.agreement.total)
+
+    def _quantization(self, mixing: Mixing) -> Quantization:
+        """Return what is quantized in the chosen file, with the measured reasons."""
+        layers = {layer.op: layer for layer in mixing.layers}
+        return self._subject.mixed(
+            frozenset(mixing.candidates[mixing.chosen].layers),
+            lambda op: layer_reason(
+                layers[op], mixing.candidates, mixing.chosen, self._settings.max_drop
+            ),
+        )
+
+    def _job(self, action: str, file: Artifact) -> Job:
+        manifest = file.manifest
+        cell = Cell(
+            network=manifest.source,
+            runtime=manifest.runtime,
+            precision=manifest.precision,
+            threads=self._settings.threads,
+        )
+        return job(action, cell, file, replace(_LAUNCH, cpus=self._settings.cpus))
