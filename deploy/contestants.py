@@ -169,10 +169,14 @@ def _batches(samples: Floats, size: int) -> list[Floats]:
 
 def _joined(batches: Sequence[Floats], size: int, count: int) -> Floats:
     """Return the output for ``count`` samples out of full batches of ``size``."""
-    # An output may lack the batch dimension where the batch is one.
-    whole = np.concatenate(
-        [batch if batch.shape[:1] == (size,) else batch.reshape(size, -1) for batch in batches]
-    )[:count]
+    if batches[0].shape[:1] != (size,):
+        if size > 1:
+            raise InputError(
+                f"its output of shape {list(batches[0].shape)} does not hold one row for each of "
+                f"the {size} samples of a batch; export it with a batch of 1"
+            )
+        batches = [batch[None] for batch in batches]
+    whole = np.concatenate(batches)[:count]
     if not np.isfinite(whole).all():
         raise NonFiniteOutput("it answered NaN or infinity; its precision may be too narrow")
     return whole
