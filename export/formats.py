@@ -52,6 +52,16 @@ QUANTIZERS = Registry(
             extra="to-onnx",
             summary="QDQ, by ONNX Runtime's quantizer",
         ),
+        "onnx-int8_dynamic": Entry(
+            target="groundspeed.export.quantize.onnx_weights:DynamicQuantizer",
+            extra="to-onnx",
+            summary="int8 weights, inputs quantized in every run, by ONNX Runtime's quantizer",
+        ),
+        "onnx-int8_weight_only": Entry(
+            target="groundspeed.export.quantize.onnx_weights:WeightOnlyQuantizer",
+            extra="to-onnx",
+            summary="int8 weights, computed with in floating point",
+        ),
         "tflite-int8": Entry(
             target="groundspeed.export.quantize.tflite_int8:TfliteQuantizer",
             extra="to-tflite",

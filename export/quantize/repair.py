@@ -26,7 +26,7 @@ def repair(
     repairs: dict[str, Repair],
     output_sqnr_db: Callable[[Prepared], float],
 ) -> Prepared:
-    """Return the network after some repairs; its steps state what each of them gained.
+    """Return the network after the repairs that helped; its steps state what each of them gained.
 
     Args:
         prepared: the folded network, which stays as it is.
@@ -41,8 +41,12 @@ def repair(
         changed = replace(prepared, program=program)
         after = output_sqnr_db(changed)
         gain = f"outputs over quantization noise, simulated: {before:.1f} dB, then {after:.1f} dB"
-        step = Step(name=name, by=BY, notes=(*notes, gain))
-        prepared, before = replace(changed, steps=(*prepared.steps, step)), after
+        if after < before:
+            step = Step(name=name, by=BY, notes=(f"undone, for it does not help here; {gain}",))
+            prepared = replace(prepared, steps=(*prepared.steps, step))
+        else:
+            step = Step(name=name, by=BY, notes=(*notes, gain))
+            prepared, before = replace(changed, steps=(*prepared.steps, step)), after
     return prepared
 
 

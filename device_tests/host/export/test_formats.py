@@ -29,7 +29,7 @@ def test_precisions_that_are_known_pass():
 
 
 def test_an_unknown_precision_is_told_with_the_nearest():
-    with pytest.raises(UsageError, match="no precision 'fp61'; did you mean fp16"):
+    with pytest.raises(UsageError, match="no precision for onnx 'fp61'; did you mean fp16"):
         check_precisions(["onnx"], ["fp32", "fp61"])
 
 
