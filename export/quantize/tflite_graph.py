@@ -111,6 +111,11 @@ class Operator:
     bounds: Range | None
     nested: bool
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Inputs and outputs."""
+        return (*self.inputs, *self.outputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:

@@ -264,6 +264,16 @@ def test_what_shall_stay_in_floating_point_does_so_and_nothing_else(unit):
     assert unit.sqnr_db(made) > 25
 
 
+def test_what_only_moves_floats_about_stays_in_floating_point_too(unit):
+    *layers, (_, mean, *_) = File(unit.path).layers()
+    computed = [*(output for *_, output in layers), mean]
+    unit.quantize(
+        float_ops={unit.ties[tensor.name.decode()]: "it loses too much" for tensor in computed}
+    )
+    assert File(unit.path).kinds[-4:] == ["MEAN", "QUANTIZE", "FULLY_CONNECTED", "DEQUANTIZE"]
+    assert "QUANTIZE" not in File(unit.path).kinds[:-4]
+
+
 def test_a_file_with_nothing_left_to_quantize_is_refused(unit):
     with pytest.raises(ExportError, match=r"model\.tflite.*too slow.*fp32"):
         unit.quantize(float_ops=dict.fromkeys(unit.ranges, "too slow"))
