@@ -99,19 +99,20 @@ class _Entry:
 
     def row(self, *, labelled: bool, compared: bool) -> Scored:
         manifest, tally = self.artifact and self.artifact.manifest, self.tally
-        failed = self.error is not None
-        paired = labelled and compared and not failed and tally.top1 is not None
+        if self.error is not None:
+            labelled = compared = False
+        paired = labelled and compared and tally.top1 is not None
         return Scored(
             name=self.name,
             runtime=manifest.runtime if manifest else "pytorch",
             precision=manifest.precision if manifest else "fp32",
             size_bytes=self.artifact.size_bytes if self.artifact else None,
-            top1=tally.top1 if labelled and not failed else None,
-            top5=tally.top5 if labelled and not failed else None,
-            agreement=tally.agreement if compared and not failed else None,
+            top1=tally.top1 if labelled else None,
+            top5=tally.top5 if labelled else None,
+            agreement=tally.agreement if compared else None,
             lost=tally.lost if paired else None,
             gained=tally.gained if paired else None,
-            sqnr_db=tally.sqnr_db if compared and not failed else None,
+            sqnr_db=tally.sqnr_db if compared else None,
             tensors=self.tensors,
             error=self.error,
         )
