@@ -1,0 +1,102 @@
+"""What integers cost a trained network: float, and int8 in every format, on the same test data.
+
+For each network: top-1 of the float file and of the three int8 files from one calibration, how far
+each falls below the float one, and on how many samples the int8 files agree with each other.
+
+    python benchmarks/int8_accuracy.py NETWORK --weights FILE --calibrate DATA --test DATA
+        [--samples N] [--observer NAME] [--json]
+
+A program that ``groundspeed train --quantize`` saved (``.pt2``) brings its ranges: leave out
+``--weights`` and ``--calibrate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from itertools import combinations
+from pathlib import Path
+
+from groundspeed.artifact import Artifact
+from groundspeed.deploy import sources
+from groundspeed.deploy.evaluating import evaluate
+from groundspeed.deploy.exporting import Exporter
+from groundspeed.deploy.quantizing import Quantizing
+from groundspeed.quantization import Settings
+
+FORMATS = ("onnx", "tflite", "ncnn")
+
+
+def rows(asked: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
+    """Return a row for each file, and one for each pair of int8 files."""
+    network = sources.load(asked.network, weights=asked.weights)
+    quantizing = Quantizing(
+        data=asked.calibrate,
+        samples=asked.calibration_samples,
+        settings=Settings(observer=asked.observer),
+    )
+    exporter = Exporter(network, folder, quantizing=quantizing)
+    artifacts: dict[str, Artifact] = {"float": exporter.export("onnx", "fp32")}
+    artifacts |= {format: exporter.export(format, "int8") for format in FORMATS}
+    size = {name: artifact.size_bytes for name, artifact in artifacts.items()}
+    found = evaluate(artifacts, asked.test, reference="float", samples=asked.samples)
+    scored = {row.name: row for row in found.rows}
+    exact = scored["float"].top1
+    table: list[dict[str, object]] = []
+    for name, row in scored.items():
+        top1, agreement = row.top1, row.agreement
+        table.append(
+            {
+                "network": network.name,
+                "file": name,
+                "top1": top1.share if top1 else None,
+                "points_lost": 100 * (exact.share - top1.share) if exact and top1 else None,
+                "agreement_with_float": agreement.share if agreement else None,
+                "size_ratio": size[name] / size["float"],
+                "error": row.error,
+            }
+        )
+    for one, other in combinations(FORMATS, 2):
+        pair = {name: artifacts[name] for name in (one, other)}
+        compared = evaluate(pair, asked.test, reference=one, samples=asked.samples)
+        agreement = compared.rows[1].agreement
+        table.append(
+            {
+                "network": network.name,
+                "file": f"{one} and {other}",
+                "agreement": agreement.share if agreement else None,
+            }
+        )
+    return table
+
+
+def main() -> int:
+    """Print a row for each file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("network")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--calibrate", default="", help="data to calibrate on")
+    parser.add_argument("--calibration-samples", type=int, default=256)
+    parser.add_argument("--test", required=True, help="data to compare on")
+    parser.add_argument("--samples", type=int, help="test samples at most")
+    parser.add_argument("--observer", default="minmax")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        table = rows(asked, Path(folder))
+    if asked.json:
+        print(json.dumps(table, indent=1))
+        return 0
+    for row in table:
+        print("  ".join(map(_text, row, row.values())))
+    return 0
+
+
+def _text(key: str, value: object) -> str:
+    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
