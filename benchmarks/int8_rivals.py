@@ -3,8 +3,8 @@
 ONNX Runtime's ``quantize_static`` (its ways of calibrating, uint8 and int8 weights) on our float
 ONNX file, and ai-edge-quantizer with its own calibration on our float TFLite file; ncnn's own tools
 are in no package. For each file: on how many test images it agrees with the float network, its
-signal-to-noise ratio, its size as a share of the float file's, and our latency over its latency, by pairs
-of processes that take turns (``pairs.py``). The last rows are int8 over float.
+signal-to-noise ratio, its size as a share of the float file's; and our latency over its latency, by
+pairs of processes that take turns (``pairs.py``). "ours over float" is int8 over float.
 
     python benchmarks/int8_rivals.py NETWORK [--weights FILE] [--calibrate DATA] [--test DATA]
         [--samples N] [--pairs N] [--json]
