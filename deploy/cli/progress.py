@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -67,7 +68,7 @@ class TrainingProgress(_Bar):
         """Show where it is."""
         words = (
             f"epoch {progress.epoch}: loss {progress.loss:.3f}, accuracy {progress.accuracy:.1%}, "
-            f"{progress.remaining_s / 60:.0f} min left"
+            f"{timedelta(seconds=round(progress.remaining_s))} left"
         )
         self._progress.update(
             self._task, description=words, completed=progress.step, total=progress.steps

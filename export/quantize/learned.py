@@ -118,8 +118,7 @@ def lift(graph_module: GraphModule) -> dict[str, Range]:
             name = value_name(source)
             inputs[name] = found.joined(inputs.get(name, found))
         else:
-            notes = source.meta.setdefault("custom", {})
-            notes[_NOTE] = found.joined(notes.get(_NOTE, found))
+            _note(source, found.joined(_noted(source) or found))
         _drop(node, source)
     remove_unused(graph_module)
     return inputs
@@ -136,12 +135,19 @@ def learned_ranges(program: ExportedProgram, inputs: Mapping[str, Range]) -> dic
         Name of a canonical op, or of an input, -> its range. What only moves values has the range
         of what it moves.
     """
-    noted = {
-        node.name: node.meta["custom"][_NOTE]
-        for node in program.graph.nodes
-        if _NOTE in node.meta.get("custom", {})
-    }
-    return joined(program.graph, {**inputs, **noted})
+    noted = {node.name: _noted(node) for node in program.graph.nodes}
+    found = {name: each for name, each in noted.items() if each is not None}
+    return joined(program.graph, {**inputs, **found})
+
+
+def _note(node: Node, found: Range) -> None:
+    # Plain numbers, since a program's notes are saved as JSON.
+    node.meta.setdefault("custom", {})[_NOTE] = [found.low, found.high]
+
+
+def _noted(node: Node) -> Range | None:
+    noted = node.meta.get("custom", {}).get(_NOTE)
+    return None if noted is None else Range(low=noted[0], high=noted[1])
 
 
 def _grid(graph_module: GraphModule, node: Node) -> _Grid:

@@ -75,6 +75,14 @@ def test_nothing_else_is_changed():
         torch.testing.assert_close(program.module()(X), network(X), atol=0.02, rtol=0)
 
 
+def test_the_program_can_be_saved(tmp_path):
+    program, ranges = lifted(Trained())
+    torch.export.save(program, tmp_path / "program.pt2")
+    again = torch.export.load(tmp_path / "program.pt2")
+    inputs = {"x": ranges["x"]}
+    assert learned_ranges(again, inputs) == ranges
+
+
 def test_a_range_survives_to_the_same_grid():
     _, ranges = lifted(Trained())
     scale, zero_point = ranges["x"].asymmetric(-128, 127)
