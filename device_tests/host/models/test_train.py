@@ -155,6 +155,13 @@ def test_data_that_does_not_fit_is_refused() -> None:
         train(tiny(), images[:8], labels[:8], settings=SETTINGS)
 
 
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_training_may_be_short(steps: int) -> None:
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    trained = train(tiny(), *pictures(16 * steps), settings=settings)
+    assert len(trained.history) == 1
+
+
 def test_accuracy_counts_every_image_once() -> None:
     logits = torch.eye(3)[torch.tensor([0, 1, 2, 2, 1])]
     assert accuracy(nn.Identity(), logits, torch.tensor([0, 1, 2, 0, 0]), batch=2) == 0.6
