@@ -42,8 +42,8 @@ class Settings:
         max_rounds: launches of each cell to make at most.
         max_seconds: no round begins after launches took this long together; None sets no limit.
         min_samples, max_samples, min_seconds, max_warmup_seconds: of each launch, as in ``Job``.
-        profile_runs: runs of the one profile launch of each cell, fewer of a network that takes long;
-            0 makes none.
+        profile_runs: runs of the one profile launch of each cell, fewer of a network that takes
+            long; 0 makes none.
         cpus: logical CPUs to stay on; empty leaves it to the system.
         seed: of the order of launches, and of the random inputs.
     """

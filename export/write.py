@@ -12,7 +12,7 @@ from pathlib import Path
 from groundspeed.artifact import MANIFEST, Artifact, Manifest, Parity, Source
 from groundspeed.errors import ExportError, ParityError, UsageError
 from groundspeed.export.convert import convert
-from groundspeed.export.formats import check_precisions, runtime_of
+from groundspeed.export.formats import FLOATS, check_precisions, runtime_of
 from groundspeed.export.onnx_graph import OnnxGraph
 from groundspeed.export.prepare import Prepared
 from groundspeed.export.quantize.quantize import QuantizedNetwork
@@ -56,6 +56,8 @@ def write(
         ExportError: it could not be written; ``UnsupportedOp`` and ``ConverterFailed`` say why.
     """
     check_precisions([format], [precision])
+    if quantized is None and precision not in FLOATS:
+        raise UsageError(f"{precision} needs a network that was quantized; see quantize.quantize")
     if isinstance(network, OnnxGraph):
         network.check_format(format)
     runtime = runtime_of(format)
