@@ -133,7 +133,7 @@ def test_a_place_that_cannot_be_written_is_told(small, tmp_path, converts):
 def test_unknown_names_are_told_before_anything_is_done(small, tmp_path):
     with pytest.raises(UnknownName, match="did you mean onnx"):
         export(small, tmp_path / "small", format="onnxx")
-    with pytest.raises(UsageError, match="no precision for onnx 'int4'"):
+    with pytest.raises(UsageError, match="no precision for ncnn 'int4'"):
         export(small, tmp_path / "small", precision="int4")
     with pytest.raises(UsageError, match="needs a network that was quantized"):
         export(small, tmp_path / "small", precision="int8")
