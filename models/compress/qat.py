@@ -183,14 +183,14 @@ def _normalization(graph_module: GraphModule, node: Node) -> Normalization:
 def _plain_layer(graph_module: GraphModule, node: Node, layer: FoldedLayer) -> Node:
     """Insert the op of a layer, with its weight as it came out of training."""
     plain = nn.Module()
+    graph_module.add_submodule(str(node.target), plain)
     arguments: list[Any] = [node.args[0]]
     for name, tensor in zip(("weight", "bias"), layer.rounded(), strict=True):
-        if tensor is not None:
+        if tensor is None:
+            arguments.append(None)
+        else:
             plain.register_parameter(name, nn.Parameter(tensor.detach(), requires_grad=False))
-    graph_module.add_submodule(str(node.target), plain)
-    for name in ("weight", "bias"):
-        has = hasattr(plain, name)
-        arguments.append(graph_module.graph.get_attr(f"{node.target}.{name}") if has else None)
+            arguments.append(graph_module.graph.get_attr(f"{node.target}.{name}"))
     return graph_module.graph.call_function(layer.operation, (*arguments, *layer.rest))
 
 
