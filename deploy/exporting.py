@@ -6,6 +6,7 @@ import functools
 import hashlib
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,9 +146,9 @@ class Exporter:
         from groundspeed.deploy.mixing.mix import mixed
 
         network, plain = self.quantized, self._program()
-        # What is tried lies beside the result, and stays there when it could not be made: a
-        # converter's log is the only one that knows why.
-        tries = folder.with_name(f".{folder.name}.tries")
+        # Beside the result, so that nothing large has to fit into memory.
+        self._folder.mkdir(parents=True, exist_ok=True)
+        tries = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=self._folder))
 
         def make(name: str, quantization: Quantization | None) -> Artifact:
             if quantization is None:
@@ -155,15 +156,22 @@ class Exporter:
             changed = replace(network, quantization=quantization)
             return self._write(format, "int8", tries / name, changed)
 
-        artifact = mixed(
-            network,
-            plain,
-            format=format,
-            folder=folder,
-            asked=self._quantizing,
-            make=make,
-            on_progress=self._on_progress,
-        )
+        try:
+            artifact = mixed(
+                network,
+                plain,
+                format=format,
+                folder=folder,
+                asked=self._quantizing,
+                make=make,
+                on_progress=self._on_progress,
+            )
+        except ExportError:
+            # The converter's log is there, and the error names it.
+            raise
+        except BaseException:
+            shutil.rmtree(tries, ignore_errors=True)
+            raise
         shutil.rmtree(tries, ignore_errors=True)
         return artifact
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from groundspeed.mixing import Candidate, Counterfactual, LayerGain, pareto_front
@@ -71,21 +72,23 @@ def layer_reason(
     larger = [each for each in candidates if layer.op in each.layers]
     if not larger:
         return f"{gain}, and in no set of layers that was tried"
-    least = min(larger, key=lambda each: len(each.layers))
-    others = f"with {len(least.layers) - 1} more layers" if len(least.layers) > 1 else "alone"
-    if least.drop > max_drop:
-        return f"{gain}, costs too much accuracy: {least.drop:.2f} points of top-1 {others}"
-    if least.error is not None:
-        return f"{gain}, no file could be made with it: {least.error}"
-    if least.measured is None:
-        return f"{gain}, but the file was predicted to take {_ms(least.predicted_ns)} {others}"
-    if least.measured.drop > max_drop:
+    made = [each for each in larger if each.measured is not None]
+    # Of the sets with it, the one whose file came closest, else the one that asks least.
+    closest = min(made or larger, key=lambda each: (_ratio_of(each), len(each.layers)))
+    others = f"with {len(closest.layers) - 1} more layers" if len(closest.layers) > 1 else "alone"
+    measured = closest.measured
+    lost = closest.drop if measured is None else measured.drop
+    if lost > max_drop:
+        return f"{gain}, costs too much accuracy: {lost:.2f} points of top-1 {others}"
+    if measured is not None:
+        better = " and the chosen file less" if chosen else ""
         return (
-            f"{gain}, costs too much accuracy: {least.measured.drop:.2f} points of top-1 in the "
-            f"file {others}"
+            f"{gain}, but {others} the file took {_ratio(measured)} of the float file's "
+            f"time{better}"
         )
-    rival = "the float file's" if chosen == 0 else "the float file's, more than the chosen one"
-    return f"{gain}, but the file took {_ratio(least.measured)} of {rival} time {others}"
+    if closest.error is not None:
+        return f"{gain}, but {others} no file could be made: {closest.error}"
+    return f"{gain}, but {others} the file was predicted to take {_ms(closest.predicted_ns)}"
 
 
 def _why_float(candidates: Sequence[Candidate], max_drop: float) -> str:
@@ -111,6 +114,10 @@ def _why_float(candidates: Sequence[Candidate], max_drop: float) -> str:
         f"no file with integers was shown to be as fast; the best of {len(fitting)} took "
         f"{_ratio(best)} of the float file's time"
     )
+
+
+def _ratio_of(candidate: Candidate) -> float:
+    return math.inf if candidate.measured is None else candidate.measured.ratio.value
 
 
 def _ratio(measured: Counterfactual) -> str:

@@ -20,8 +20,8 @@ def greedy(layers: Sequence[LayerGain], judge: Judge, max_drop: float) -> None:
     loses more than it may, larger ones are left out.
     """
     ordered = sorted(filter(_gains, layers), key=_worth, reverse=True)
-    for step in range(1, SIZES + 1):
-        size = math.ceil(len(ordered) * step / SIZES)
+    sizes = {math.ceil(len(ordered) * step / SIZES) for step in range(1, SIZES + 1)} - {0}
+    for size in sorted(sizes):
         if judge(frozenset(layer.op for layer in ordered[:size])).drop > max_drop:
             break
 

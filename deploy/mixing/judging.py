@@ -15,24 +15,20 @@ from groundspeed.errors import UsageError
 from groundspeed.mixing import Candidate
 
 
-class Judging:
-    """Judges sets of layers on data, each once; see ``Judge``.
+class Accuracy:
+    """Tells what sets of integer layers cost, simulated on data.
 
     Args:
         subject: the network.
-        table: what its layers take.
         data: samples, with labels or without.
 
     Raises:
         UsageError: the network gives no scores of classes, so that there is no top-1.
     """
 
-    def __init__(self, subject: Subject, table: Table, data: Data) -> None:
+    def __init__(self, subject: Subject, data: Data) -> None:
         self._subject = subject
-        self._table = table
         self._data = data
-        self._order = [layer.op for layer in table.layers]
-        self._judged: dict[frozenset[str], Candidate] = {}
         self._exact = list(self._answers(frozenset()))
         if self._tally(self._exact).agreement is None:
             shape = list(self._exact[0][0].shape)
@@ -43,30 +39,18 @@ class Judging:
             )
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """All that was judged, in that order."""
-        return tuple(self._judged.values())
+    def measure(self) -> str:
+        """What a drop is a drop of."""
+        if self._data.labels is None:
+            return "agreement of top-1 with the float network"
+        return "top-1 accuracy"
 
-    def __call__(self, chosen: frozenset[str]) -> Candidate:
-        """Return the candidate with the chosen layers in integers.
-
-        Raises:
-            ValueError: one of them is no layer that can be.
-        """
-        if unknown := chosen.difference(self._order):
-            raise ValueError(f"no layers to quantize: {', '.join(sorted(unknown))}")
-        if chosen not in self._judged:
-            tally = self._tally(self._answers(chosen))
-            assert tally.agreement is not None
-            self._judged[chosen] = Candidate(
-                layers=tuple(op for op in self._order if op in chosen),
-                drop=drop(tally.agreement.value, self._won(tally), self._data.count),
-                predicted_ns=self._table.predicted_ns(chosen),
-            )
-        return self._judged[chosen]
-
-    def _won(self, tally: Tally) -> int | None:
-        return None if self._data.labels is None else tally.gained - tally.lost
+    def drop(self, chosen: frozenset[str]) -> float:
+        """Return the points of top-1 that are lost with these layers in integers."""
+        tally = self._tally(self._answers(chosen))
+        assert tally.agreement is not None
+        won = None if self._data.labels is None else tally.gained - tally.lost
+        return points_lost(tally.agreement.value, won, self._data.count)
 
     def _tally(self, answers: Iterable[list[Floats]]) -> Tally:
         tally, labels, done = Tally(), self._data.labels, 0
@@ -88,7 +72,43 @@ class Judging:
             yield [np.asarray(answer, np.float32) for answer in answers]
 
 
-def drop(agreement: float, won: int | None, samples: int) -> float:
+class Judging:
+    """Judges sets of layers, each once; see ``Judge``.
+
+    Args:
+        accuracy: tells what they cost.
+        table: tells what they take.
+    """
+
+    def __init__(self, accuracy: Accuracy, table: Table) -> None:
+        self._accuracy = accuracy
+        self._table = table
+        self._order = [layer.op for layer in table.layers]
+        self._judged: dict[frozenset[str], Candidate] = {}
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All that was judged, in that order."""
+        return tuple(self._judged.values())
+
+    def __call__(self, chosen: frozenset[str]) -> Candidate:
+        """Return the candidate with the chosen layers in integers.
+
+        Raises:
+            ValueError: one of them is no layer that can be.
+        """
+        if unknown := chosen.difference(self._order):
+            raise ValueError(f"no layers to quantize: {', '.join(sorted(unknown))}")
+        if chosen not in self._judged:
+            self._judged[chosen] = Candidate(
+                layers=tuple(op for op in self._order if op in chosen),
+                drop=self._accuracy.drop(chosen) if chosen else 0.0,
+                predicted_ns=self._table.predicted_ns(chosen),
+            )
+        return self._judged[chosen]
+
+
+def points_lost(agreement: float, won: int | None, samples: int) -> float:
     """Return the points of top-1 that are lost against the float network.
 
     Args:

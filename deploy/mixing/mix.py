@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from groundspeed.artifact import Artifact
-from groundspeed.deploy.data import Data, load_data
+from groundspeed.deploy.data import load_data
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.evaluation import Scored
 from groundspeed.deploy.mixing.choice import choose, finalists, layer_reason
 from groundspeed.deploy.mixing.counterfactual import compare, rounds_of_launches
-from groundspeed.deploy.mixing.judging import Judging, drop
+from groundspeed.deploy.mixing.judging import Accuracy, Judging, points_lost
 from groundspeed.deploy.mixing.search import SEARCHES, Search
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.mixing.subject import Subject
@@ -144,9 +144,15 @@ class Mixer:
             LaunchError: a launch on the target failed.
         """
         target = open_target(self._settings.target)
-        data = self._loaded
+        data = load_data(
+            self._data,
+            shape=self._subject.input_shape,
+            limit=self._settings.samples,
+            seed=self._seed,
+        )
+        accuracy = Accuracy(self._subject, data)
         table = self._measured_table(target)
-        judge = Judging(self._subject, table, data)
+        judge = Judging(accuracy, table)
         self._search(table, judge)
         candidates, files = self._tried(judge.candidates, target)
         chosen, why = choose(candidates, self._settings.max_drop)
@@ -155,9 +161,7 @@ class Mixer:
             target=target.name,
             threads=self._settings.threads,
             max_drop=self._settings.max_drop,
-            judged_by="agreement of top-1 with the float network"
-            if data.labels is None
-            else "top-1 accuracy",
+            judged_by=accuracy.measure,
             judged_on=data.name,
             samples=data.count,
             float_ns=table.float_ns,
@@ -170,15 +174,6 @@ class Mixer:
             why=why,
         )
         return files[chosen], self._quantization(mixing), mixing
-
-    @functools.cached_property
-    def _loaded(self) -> Data:
-        return load_data(
-            self._data,
-            shape=self._subject.input_shape,
-            limit=self._settings.samples,
-            seed=self._seed,
-        )
 
     @functools.cached_property
     def _float(self) -> Artifact:
@@ -273,7 +268,7 @@ class Mixer:
     def _lost(self, row: Scored) -> float:
         assert row.agreement is not None
         won = None if row.gained is None or row.lost is None else row.gained - row.lost
-        return drop(row.agreement.value, won, row.agreement.total)
+        return points_lost(row.agreement.value, won, row.agreement.total)
 
     def _quantization(self, mixing: Mixing) -> Quantization:
         """Return what is quantized in the chosen file, with the measured reasons."""

@@ -1,0 +1,35 @@
+"""Names in ONNX Runtime's profile, given back to the file's tensors."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundspeed.runtimes.onnx_wire import Node
+from groundspeed.runtimes.onnxruntime_trace import Trace, traced_ops
+
+FILE = (
+    Node("conv_1", "Conv", ("conv",)),
+    Node("relu_1", "Relu", ("relu",)),
+    Node("", "QuantizeLinear", ("relu_q",)),
+    Node("split_1", "Split", ("left", "right")),
+)
+
+
+@pytest.mark.parametrize(
+    ("executed", "kind", "made", "tensors"),
+    [
+        ("relu_1", "FusedConv", "relu", ("relu",)),
+        ("relu_nchwc", "Conv", "reorder_token_5", ("relu",)),
+        ("conv_1_token_5", "QLinearConv", "conv_1", ("conv",)),
+        ("split_1", "Split", "split_1_token_2", ("left", "right")),
+        ("ReorderOutput", "ReorderOutput", "relu", ()),
+        ("Transpose", "Transpose", "Transpose_out0", ()),
+        ("", "QuantizeLinear", "x_q", ()),
+    ],
+)
+def test_an_executed_op_gives_the_tensors_of_the_node_that_it_was(
+    executed: str, kind: str, made: str, tensors: tuple[str, ...]
+) -> None:
+    trace = Trace(kernels=((executed, kind),), times_ns=((1000,),))
+    (op,) = traced_ops(trace, [Node(executed, kind, (made,))], FILE)
+    assert op.outputs == tensors
