@@ -70,6 +70,7 @@ try)
     ;;
 test)
     debian chromium chromium
+    [ -d /usr/share/datasets/fashion-mnist ] || debian none dataset-fashion-mnist
     install dev
     lint
     types
