@@ -51,9 +51,9 @@ def rows(asked: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
             {
                 "network": network.name,
                 "file": name,
-                "top1": top1.share if top1 else None,
-                "points_lost": 100 * (exact.share - top1.share) if exact and top1 else None,
-                "agreement_with_float": agreement.share if agreement else None,
+                "top1": top1.value if top1 else None,
+                "points_lost": 100 * (exact.value - top1.value) if exact and top1 else None,
+                "agreement_with_float": agreement.value if agreement else None,
                 "size_ratio": size[name] / size["float"],
                 "error": row.error,
             }
@@ -66,7 +66,7 @@ def rows(asked: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
             {
                 "network": network.name,
                 "file": f"{one} and {other}",
-                "agreement": agreement.share if agreement else None,
+                "agreement": agreement.value if agreement else None,
             }
         )
     return table

@@ -13,6 +13,8 @@ pairs of processes that take turns (``pairs.py``). "ours over float" is int8 ove
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import logging
 import sys
@@ -71,16 +73,17 @@ def static(
     source, path = float_artifact.paths["model"], folder / "model.onnx"
     quant_pre_process(source, folder / "prepared.onnx")
     name = onnx.load(source).graph.input[0].name
-    quantize_static(
-        folder / "prepared.onnx",
-        path,
-        _Images(name, data),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=weight,
-        calibrate_method=method,
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # what it prints of its progress
+        quantize_static(
+            folder / "prepared.onnx",
+            path,
+            _Images(name, data),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=weight,
+            calibrate_method=method,
+        )
     return described(float_artifact, folder)
 
 
@@ -147,7 +150,7 @@ def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]
                 "network": network.name,
                 "format": format,
                 "file": row.name,
-                "agreement": row.agreement.share if row.agreement else None,
+                "agreement": row.agreement.value if row.agreement else None,
                 "sqnr_db": row.sqnr_db,
                 "size_ratio": files[row.name].size_bytes / exact.size_bytes,
                 "error": row.error,
