@@ -126,7 +126,7 @@ def conversion_options(function: F) -> F:
             default=("fp32",),
             show_default="fp32",
             help="Precisions: fp32, fp16, int8, auto (int8 in the layers where it is measured to "
-            "pay); TFLite also int8_dynamic, int8_weight_only.",
+            "pay), int8_weight_only; ONNX and TFLite also int8_dynamic.",
         ),
     ):
         function = option(function)
