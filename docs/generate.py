@@ -12,6 +12,7 @@ import click
 
 from groundspeed.deploy.cli.main import COMMANDS, group
 from groundspeed.deploy.data.catalog import DATA
+from groundspeed.deploy.mixing.search import SEARCHES
 from groundspeed.deploy.targets.catalog import TARGETS
 from groundspeed.export.formats import FORMATS
 from groundspeed.export.rewrites.catalog import REWRITES
@@ -55,6 +56,7 @@ def page() -> str:
             table("Data", DATA),
             table("Formats", FORMATS),
             table("Targets", TARGETS),
+            table("Searches for mixed precision", SEARCHES),
             "## Rewrites\n\n| name | what | formats |\n| --- | --- | --- |\n" + rewrites + "\n",
         ]
     )
