@@ -51,7 +51,8 @@ _GRID = "rgba(128,136,150,.22)"
 _CLEAR = "rgba(0,0,0,0)"
 
 
-def _layout(height: int, **more: Any) -> go.Layout:
+def layout(height: int, **more: Any) -> go.Layout:
+    """Return what all pictures share; ``more`` is Plotly's own."""
     return go.Layout(
         template="none",
         height=height,
@@ -64,7 +65,8 @@ def _layout(height: int, **more: Any) -> go.Layout:
     )
 
 
-def _axis(title: str, **more: Any) -> dict[str, Any]:
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return a quiet axis; ``more`` is Plotly's own."""
     return {
         "title": {"text": title, "standoff": 10, "font": {"size": 13}},
         "gridcolor": _GRID,
@@ -81,15 +83,15 @@ def distribution(network: Network) -> go.Figure:
     The box is p25 to p75 with the median, its whiskers p10 and p90; the bar above it is the
     estimate with its 95 % interval over launches.
     """
-    figure = go.Figure(layout=_layout(70 + 84 * len(network.cells), showlegend=False))
+    figure = go.Figure(layout=layout(70 + 84 * len(network.cells), showlegend=False))
     for place, cell in enumerate(network.cells):
         color = CELL_COLORS[place % len(CELL_COLORS)]
         figure.add_traces(_samples_box(cell, place, color))
     # The interval of a few launches can be very wide: it may leave the picture, samples may not.
     farthest = max(max(*cell.latency.medians_ns, cell.latency.p90_ns) for cell in network.cells)
-    figure.update_xaxes(_axis("latency, ms", range=[0, 1.15 * farthest / 1e6]))
+    figure.update_xaxes(axis("latency, ms", range=[0, 1.15 * farthest / 1e6]))
     figure.update_yaxes(
-        _axis("", gridcolor=_CLEAR, autorange="reversed", zeroline=False),
+        axis("", gridcolor=_CLEAR, autorange="reversed", zeroline=False),
         tickvals=list(range(len(network.cells))),
         ticktext=[cell.label for cell in network.cells],
     )
@@ -153,7 +155,7 @@ def kinds(network: Network) -> go.Figure:
     """Draw one bar a cell: its latency without the profiler, made up of op kinds and the rest."""
     profiled = network.profiled
     figure = go.Figure(
-        layout=_layout(
+        layout=layout(
             64 + 46 * len(profiled),
             barmode="relative",
             bargap=0.35,
@@ -180,15 +182,15 @@ def kinds(network: Network) -> go.Figure:
             hovertemplate=f"<b>{row.name}</b><br>%{{x:.3f}} ms · %{{customdata[0]:.1f}} % · "
             "%{customdata[1]} ops<extra>%{y}</extra>",
         )
-    figure.update_xaxes(_axis("ms"))
-    figure.update_yaxes(_axis("", gridcolor=_CLEAR, autorange="reversed"))
+    figure.update_xaxes(axis("ms"))
+    figure.update_yaxes(axis("", gridcolor=_CLEAR, autorange="reversed"))
     return figure
 
 
 def icicle(name: str, breakdown: Breakdown) -> go.Figure:
     """Draw the modules of the network, each as wide as the time spent inside it."""
     rows = breakdown.modules
-    figure = go.Figure(layout=_layout(380))
+    figure = go.Figure(layout=layout(380))
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 4, "b": 4}, uniformtext={"minsize": 9, "mode": "hide"}
     )
@@ -231,15 +233,15 @@ def _short_name(path: str) -> str:
 def rooflines(network: Network) -> go.Figure:
     """Draw the ops of every profiled cell under the best that an op of the same run achieved."""
     figure = go.Figure(
-        layout=_layout(460, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+        layout=layout(460, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
     )
     figure.update_layout(margin={"t": 40})
     for place, cell in enumerate(network.cells):
         if cell.roofline is not None:
             color = CELL_COLORS[place % len(CELL_COLORS)]
             figure.add_traces(_roofline_traces(cell, color))
-    figure.update_xaxes(_axis("FLOPs per byte", type="log", dtick="D2"))
-    figure.update_yaxes(_axis("GFLOP/s achieved", type="log", dtick="D2"))
+    figure.update_xaxes(axis("FLOPs per byte", type="log", dtick="D2"))
+    figure.update_yaxes(axis("GFLOP/s achieved", type="log", dtick="D2"))
     return figure
 
 

@@ -10,7 +10,7 @@ import jinja2
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from groundspeed.deploy.report import charts, conditions, tables, text
+from groundspeed.deploy.report import charts, conditions, integer_charts, integers, tables, text
 from groundspeed.deploy.report.content import ReportData, networks
 from groundspeed.documents import write_atomically
 from groundspeed.units import bytes_text, count_text
@@ -45,7 +45,13 @@ def page(data: ReportData) -> str:
         count=count_text,
     )
     environment.globals.update(
-        figure=_figure, charts=charts, conditions=conditions, tables=tables, zip=zip
+        figure=_figure,
+        charts=charts,
+        conditions=conditions,
+        integer_charts=integer_charts,
+        integers=integers,
+        tables=tables,
+        zip=zip,
     )
     template = environment.get_template("report.html")
     # One library for all pictures; without it the page would be 50 kB instead of 5 MB, and dead.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,6 +12,7 @@ from groundspeed.deploy.breakdown import Breakdown
 from groundspeed.deploy.report import tables
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
+from groundspeed.deploy.report.integers import IntegerCell, integer_cells, ratio_text
 from groundspeed.deploy.report.text import interval, ms, percent, threads
 from groundspeed.units import bytes_text
 
@@ -27,6 +28,11 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
     for network in networks(data):
         if network.cells:
             yield _headline(network)
+        if cells := integer_cells(network):
+            yield _integers(cells)
+            for one in cells:
+                if one.is_slower:
+                    yield Text(f"{one.name} is slower than fp32: {_culprit(one)}", style="red")
         if network.profiled:
             yield _kinds(network)
         for cell, breakdown in network.profiled:
@@ -77,6 +83,34 @@ def _common(network: Network) -> str:
     common = [{one.precision for one in measured}, {threads(one.threads) for one in measured}]
     words = ", ".join(word for words in common if len(words) == 1 for word in words)
     return f" ({words})" if words else ""
+
+
+def _integers(cells: Sequence[IntegerCell]) -> Table:
+    names = ("÷ fp32", "file ÷ fp32", "max error", "same top-1")
+    table = _table("\nIntegers against fp32 in the same runtime", "runtime", *names)
+    for one in cells:
+        table.add_row(
+            Text(one.name),
+            ratio_text(one.ratio),
+            "no float file" if one.size_ratio is None else f"{one.size_ratio:.2f}",
+            "not checked" if one.parity_error is None else percent(one.parity_error),
+            "" if one.same_top1 is None else percent(one.same_top1),
+            style="red" if one.is_slower else None,
+        )
+    return table
+
+
+def _culprit(one: IntegerCell) -> str:
+    """Return what an integer file loses most time by."""
+    if one.blame is None:
+        return "profile both to see why"
+    lost = {each.what: each.ns - each.float_ns for each in one.blame.overheads}
+    network = one.cell.measured.network
+    lost |= {each.module or network: each.ns - each.float_ns for each in one.blame.slower}
+    worst = max(lost, key=lambda what: lost[what], default="")
+    if not worst or lost[worst] <= 0:
+        return "no op of it takes longer"
+    return f"{ms(lost[worst])} ms more in {worst}"
 
 
 def _kinds(network: Network) -> Table:
