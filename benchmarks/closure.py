@@ -7,10 +7,10 @@ work between ops (or, above 1, caches that profiling disturbs).
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
+from rows import show
 from subjects import Subject, parser, subject
 
 from groundspeed.deploy.targets.local import LocalTarget
@@ -44,15 +44,8 @@ def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=60)
     asked = options.parse_args()
-    rows = [
-        measure(subject(path, tuple(asked.shape)), asked.threads, asked.runs)
-        for path in asked.models
-    ]
-    if asked.json:
-        print(json.dumps(rows, indent=1))
-        return 0
-    for row in rows:
-        print("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else str(v) for k, v in row.items()))
+    models = (subject(path, tuple(asked.shape)) for path in asked.models)
+    show((measure(model, asked.threads, asked.runs) for model in models), as_json=asked.json)
     return 0
 
 

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from pairs import Way, compare, launch
+from rows import show
 from subjects import Subject, parser, subject
 
 WARMUP = 100  # a loop that is still getting faster is no yardstick
@@ -104,15 +105,9 @@ def main() -> int:
     options.add_argument("--pairs", type=int, default=12)
     options.add_argument("--runs", type=int, default=400)
     asked = options.parse_args()
-    rows = []
-    for path in asked.models:
-        model = subject(path, tuple(asked.shape))
-        rows.append(row := measure(model, asked.threads, asked.pairs, asked.runs))
-        if not asked.json:
-            words = (f"{k} {v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items())
-            print("  ".join(words), flush=True)
-    if asked.json:
-        print(json.dumps(rows, indent=1))
+    models = (subject(path, tuple(asked.shape)) for path in asked.models)
+    rows = (measure(model, asked.threads, asked.pairs, asked.runs) for model in models)
+    show(rows, as_json=asked.json)
     return 0
 
 

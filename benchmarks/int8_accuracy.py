@@ -13,11 +13,12 @@ A program that ``groundspeed train --quantize`` saved (``.pt2``) brings its rang
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from itertools import combinations
 from pathlib import Path
+
+from rows import show
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy import sources
@@ -85,17 +86,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        table = rows(asked, Path(folder))
-    if asked.json:
-        print(json.dumps(table, indent=1))
-        return 0
-    for row in table:
-        print("  ".join(map(_text, row, row.values())))
+        show(rows(asked, Path(folder)), as_json=asked.json)
     return 0
-
-
-def _text(key: str, value: object) -> str:
-    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

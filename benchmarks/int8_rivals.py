@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import logging
 import sys
 import tempfile
@@ -36,6 +35,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from pairs import compare, launch
+from rows import show
 from subjects import subject
 
 from groundspeed.artifact import Artifact, File
@@ -190,19 +190,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
     logging.disable(logging.WARNING)  # the quantizers' advice
-    table = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in rows(asked, Path(folder)):
-            table.append(row)
-            if not asked.json:
-                print("  ".join(map(_text, row, row.values())), flush=True)
-    if asked.json:
-        print(json.dumps(table, indent=1))
+        show(rows(asked, Path(folder)), as_json=asked.json)
     return 0
-
-
-def _text(key: str, value: object) -> str:
-    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

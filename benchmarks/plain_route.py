@@ -13,17 +13,18 @@ onnx2tf needs TensorFlow, so it is asked of another environment's Python.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
 from pairs import compare, launch
+from rows import show
 from subjects import Subject, subject
 
 from groundspeed.deploy import sources
@@ -118,21 +119,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
-    seen = []
-    for name in asked.networks:
-        for row in rows(name, asked):
-            seen.append(row)
-            if not asked.json:
-                print("  ".join(map(_text, row, row.values())), flush=True)
-    if asked.json:
-        print(json.dumps(seen, indent=1))
+    show(chain.from_iterable(rows(name, asked) for name in asked.networks), as_json=asked.json)
     if not asked.onnx2tf:
         print("onnx2tf was not compared; --onnx2tf names a Python that has it", file=sys.stderr)
     return 0
-
-
-def _text(key: str, value: object) -> str:
-    return f"{key} {value:.4f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
