@@ -17,34 +17,46 @@ def print_mixing(out: Console, folder: Path, mixing: Mixing) -> None:
         f"samples; {mixing.target}, {mixing.threads} thread{'' if mixing.threads == 1 else 's'}"
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("")
-    for column in ("int8 layers", "lost", "predicted", "measured", "of float", "lost in file"):
-        table.add_column(column, justify="right")
-    shown = {*mixing.front, mixing.chosen}
+    table.add_column("", no_wrap=True)
+    for column in ("int8 layers", "lost", "predicted", "measured", "of float", "95 %", "in file"):
+        table.add_column(column, justify="right", no_wrap=True)
+    shown = {0, *mixing.front, mixing.chosen}
     shown |= {i for i, each in enumerate(mixing.candidates) if each.measured or each.error}
     for position in sorted(shown, key=lambda i: -mixing.candidates[i].predicted_ns):
         mark = "▸" if position == mixing.chosen else " "
         front = "front" if position in mixing.front else ""
-        table.add_row(f"{mark} {front}", *_cells(mixing.candidates[position], len(mixing.layers)))
+        candidate = mixing.candidates[position]
+        table.add_row(
+            f"{mark} {front}",
+            f"{len(candidate.layers)} of {len(mixing.layers)}",
+            f"{candidate.drop:.2f}",
+            _ms(candidate.predicted_ns),
+            *(_measured(candidate) if position else _float(mixing)),
+        )
     out.print()
     out.print(title, markup=False)
     out.print(table)
     out.print(f"  {mixing.why}", style="dim", markup=False)
 
 
-def _cells(candidate: Candidate, layers: int) -> tuple[str, ...]:
-    about = (
-        f"{len(candidate.layers)} of {layers}",
-        f"{candidate.drop:.2f}",
-        f"{candidate.predicted_ns / 1e6:.3g} ms",
-    )
+def _measured(candidate: Candidate) -> tuple[str, ...]:
     measured = candidate.measured
     if measured is None:
-        return (*about, "failed" if candidate.error else "-", "-", "-")
+        return ("failed" if candidate.error else "-", "-", "-", "-")
     ratio = measured.ratio
     return (
-        *about,
-        f"{measured.mixed_ns / 1e6:.3g} ms",
-        f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})",
+        _ms(measured.mixed_ns),
+        f"{ratio.value:.3f}",
+        f"{ratio.low:.3f} to {ratio.high:.3f}",
         f"{measured.drop:.2f}",
     )
+
+
+def _float(mixing: Mixing) -> tuple[str, ...]:
+    """Return what the float file took beside the others; all were in the same rounds."""
+    measured = [each.measured for each in mixing.candidates if each.measured is not None]
+    return (_ms(measured[0].float_ns) if measured else "-", "1", "-", "0.00")
+
+
+def _ms(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e6:.3g} ms"

@@ -30,7 +30,7 @@ from groundspeed.measurement import Job
 from groundspeed.mixing import Candidate, Mixing, pareto_front
 from groundspeed.quantization import LayerLoss, Quantization
 
-PROFILES = 3  # launches of each file; their scatter is the gains' interval
+PROFILES = 5  # launches of each file; their scatter is the gains' interval
 _LAUNCH = Settings(min_samples=10, min_seconds=0.5, max_warmup_seconds=2.0)
 
 # Makes a file in a scratch folder of this name; without a quantization, the float file.

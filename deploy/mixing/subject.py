@@ -12,6 +12,7 @@ from torch.fx import Node
 from groundspeed.export.quantize.simulate import Simulation, layers
 from groundspeed.quantization import Quantization
 
+CHOSEN = "chosen by auto"
 FOLLOWS = "what it computes on is in floating point"
 
 
@@ -46,7 +47,7 @@ class Subject:
         return owning_layers(self.program)
 
     def mixed(
-        self, chosen: frozenset[str], reason: Callable[[str], str] = lambda layer: "not chosen"
+        self, chosen: frozenset[str], reason: Callable[[str], str] = lambda layer: CHOSEN
     ) -> Quantization:
         """Return the quantization with only the chosen layers in integers.
 
