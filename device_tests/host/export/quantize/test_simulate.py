@@ -54,9 +54,7 @@ def test_it_computes_what_integers_compute(network, program, samples, quantizati
     simulation = Simulation(program, quantization)
     for (sample,) in samples[:8]:
         hidden = integer_linear(sample.numpy(), network[0], ranges, "input", "relu")
-        expected = integer_linear(
-            hidden.astype(np.float32), network[2], ranges, "relu", "linear_1"
-        )
+        expected = integer_linear(hidden.astype(np.float32), network[2], ranges, "relu", "linear_1")
         (answer,) = simulation.answers((sample,))
         step = ranges["linear_1"].asymmetric(-128, 127)[0]
         # Sums in float32 may round a tie to the other side.
