@@ -9,29 +9,21 @@ from pathlib import Path
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.data import load_data
-from groundspeed.deploy.evaluating import evaluate
-from groundspeed.deploy.evaluation import Scored
 from groundspeed.deploy.mixing.choice import choose, finalists, layer_reason
-from groundspeed.deploy.mixing.counterfactual import compare, rounds_of_launches
-from groundspeed.deploy.mixing.judging import Accuracy, Judging, points_lost
+from groundspeed.deploy.mixing.judging import Accuracy, Judging
 from groundspeed.deploy.mixing.search import SEARCHES, Search
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.mixing.subject import Subject
 from groundspeed.deploy.mixing.table import Table, layer_times, make_table
-from groundspeed.deploy.plan import Cell, Settings, job
+from groundspeed.deploy.mixing.trials import Trials
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.targets.catalog import open_target
-from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import DataError, ExportError, UsageError
 from groundspeed.export.prepare import Prepared
 from groundspeed.export.quantize.quantize import QuantizedNetwork
 from groundspeed.export.write import place
-from groundspeed.measurement import Job
 from groundspeed.mixing import Candidate, Mixing, pareto_front
 from groundspeed.quantization import LayerLoss, Quantization
-
-PROFILES = 5  # launches of each file; their scatter is the gains' interval
-_LAUNCH = Settings(min_samples=10, min_seconds=0.5, max_warmup_seconds=2.0)
 
 # Makes a file in a scratch folder of this name; without a quantization, the float file.
 MakeFile = Callable[[str, Quantization | None], Artifact]
@@ -143,7 +135,10 @@ class Mixer:
             UsageError: the network gives no scores of classes.
             LaunchError: a launch on the target failed.
         """
+        # Names that are wrong are told before anything takes time.
+        search: Search = SEARCHES.load(self._settings.search)
         target = open_target(self._settings.target)
+        trials = Trials(target, self._settings, data=self._data, seed=self._seed)
         data = load_data(
             self._data,
             shape=self._subject.input_shape,
@@ -151,10 +146,10 @@ class Mixer:
             seed=self._seed,
         )
         accuracy = Accuracy(self._subject, data)
-        table = self._measured_table(target)
-        judge = Judging(accuracy, table)
-        self._search(table, judge)
-        candidates, files = self._tried(judge.candidates, target)
+        table = self._table(trials)
+        judged = self._judged(search, table, accuracy)
+        files, errors = self._made(judged)
+        candidates = trials.tried(judged, files, errors, self._tell)
         chosen, why = choose(candidates, self._settings.max_drop)
         mixing = Mixing(
             search=self._settings.search,
@@ -183,21 +178,19 @@ class Mixer:
     def _integer(self) -> Artifact:
         return self._make("int8", self._subject.mixed(self._all))
 
-    def _measured_table(self, target: Target) -> Table:
-        """Return what integers save in each layer, from launches of both files in pairs."""
+    def _table(self, trials: Trials) -> Table:
+        """Return what integers save in each layer, from profiles of both files."""
         files = [self._float, self._integer]
         self._tell("profiling the float and the integer file")
-        launches = rounds_of_launches(
-            target, [self._job("profile", file) for file in files], rounds=PROFILES, seed=self._seed
-        )
         floats, integers = (
-            [layer_times(file.manifest, launch, self._subject.owners) for launch in made]
-            for file, made in zip(files, launches, strict=True)
+            [layer_times(file.manifest, launch, self._subject.owners) for launch in launches]
+            for file, launches in zip(files, trials.profiles(files), strict=True)
         )
         return make_table(self._losses, floats, integers)
 
-    def _search(self, table: Table, judge: Judging) -> None:
-        search: Search = SEARCHES.load(self._settings.search)
+    def _judged(self, search: Search, table: Table, accuracy: Accuracy) -> tuple[Candidate, ...]:
+        """Return what the search proposes; the first has no layer in integers."""
+        judge = Judging(accuracy, table)
 
         def told(chosen: frozenset[str]) -> Candidate:
             self._tell(f"accuracy with {len(chosen)} of {len(self._all)} layers in integers")
@@ -206,33 +199,7 @@ class Mixer:
         told(frozenset())
         told(self._all)
         search(table.layers, told, self._settings.max_drop)
-
-    def _tried(
-        self, candidates: Sequence[Candidate], target: Target
-    ) -> tuple[tuple[Candidate, ...], dict[int, Artifact]]:
-        """Make and measure the best candidates; return all of them, and the files by position."""
-        files, errors = self._made(candidates)
-        scored = self._scored(files)
-        errors |= {position: row.error for position, row in scored.items() if row.error is not None}
-        going = [position for position in files if position not in errors]
-        measured = {}
-        if len(going) > 1:
-            launches = rounds_of_launches(
-                target,
-                [self._job("measure", files[position]) for position in going],
-                seconds=self._settings.seconds * (len(going) - 1),
-                seed=self._seed,
-                on_progress=self._tell,
-            )
-            measured = {
-                position: compare(launches[0], mixed, drop=self._lost(scored[position]))
-                for position, mixed in zip(going[1:], launches[1:], strict=True)
-            }
-        tried = tuple(
-            replace(each, measured=measured.get(position), error=errors.get(position))
-            for position, each in enumerate(candidates)
-        )
-        return tried, files
+        return judge.candidates
 
     def _made(self, candidates: Sequence[Candidate]) -> tuple[dict[int, Artifact], dict[int, str]]:
         """Return the files by position, the float file first, and why others cannot be made."""
@@ -249,27 +216,6 @@ class Mixer:
                 errors[position] = str(error)
         return files, errors
 
-    def _scored(self, files: dict[int, Artifact]) -> dict[int, Scored]:
-        """Return how right the files are on their own runtime, by position."""
-        if len(files) == 1:
-            return {}
-        names = {str(position): position for position in files}
-        evaluation = evaluate(
-            {name: files[position] for name, position in names.items()},
-            self._data,
-            reference="0",
-            samples=self._settings.samples,
-            seed=self._seed,
-            threads=self._settings.threads,
-            on_progress=lambda what, done, total: self._tell(f"{what}: {done} of {total}"),
-        )
-        return {names[row.name]: row for row in evaluation.rows if row.name != "0"}
-
-    def _lost(self, row: Scored) -> float:
-        assert row.agreement is not None
-        won = None if row.gained is None or row.lost is None else row.gained - row.lost
-        return points_lost(row.agreement.value, won, row.agreement.total)
-
     def _quantization(self, mixing: Mixing) -> Quantization:
         """Return what is quantized in the chosen file, with the measured reasons."""
         layers = {layer.op: layer for layer in mixing.layers}
@@ -279,13 +225,3 @@ class Mixer:
                 layers[op], mixing.candidates, mixing.chosen, self._settings.max_drop
             ),
         )
-
-    def _job(self, action: str, file: Artifact) -> Job:
-        manifest = file.manifest
-        cell = Cell(
-            network=manifest.source,
-            runtime=manifest.runtime,
-            precision=manifest.precision,
-            threads=self._settings.threads,
-        )
-        return job(action, cell, file, replace(_LAUNCH, cpus=self._settings.cpus))

@@ -18,7 +18,7 @@ from groundspeed.deploy.mixing import mix
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
-from groundspeed.errors import DataError, UsageError
+from groundspeed.errors import DataError, UnknownName, UsageError
 from groundspeed.export.parity import TOLERANCES
 from groundspeed.measurement import Job, Launch, Machine, Options
 from groundspeed.runtimes.measure import launch
@@ -169,6 +169,16 @@ def test_a_network_without_classes_cannot_be_mixed(tmp_path: Path, data: str) ->
     maps = exporter(tmp_path, data, "planted", nn.Sequential(nn.Conv2d(3, 4, 3)))
     with pytest.raises(UsageError, match="no scores of classes"):
         maps.export("ncnn", "auto")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_nobody_knows_is_told_before_anything_is_made(
+    tmp_path: Path, data: str
+) -> None:
+    asked = Quantizing(data=data, mixing=MixSettings(search="gredy", target="planted"))
+    network = exporter(tmp_path, data, "planted").network
+    with pytest.raises(UnknownName, match="did you mean greedy"):
+        Exporter(network, tmp_path, quantizing=asked).export("ncnn", "auto")
     assert list(tmp_path.iterdir()) == []
 
 
