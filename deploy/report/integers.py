@@ -120,10 +120,16 @@ def float_layers(cells: Sequence[IntegerCell]) -> tuple[tuple[str, tuple[FloatLa
 
 
 def calibrations(cells: Sequence[IntegerCell]) -> tuple[tuple[str, Calibration], ...]:
-    """Return the calibrations, with the cells that each holds for."""
+    """Return the calibrations, with the cells that each holds for.
+
+    Files with integers in their weights alone needed none.
+    """
 
     def of(manifest: Manifest) -> Calibration | None:
-        return manifest.quantization.calibration if manifest.quantization else None
+        quantization = manifest.quantization
+        return (
+            quantization.calibration if quantization and quantization.calibration.ranges else None
+        )
 
     return _shared(cells, of)
 

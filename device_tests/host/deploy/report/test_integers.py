@@ -188,6 +188,15 @@ def test_what_several_files_share_is_said_once(data: ReportData) -> None:
     assert names == "onnxruntime · int8, ncnn · int8"
 
 
+def test_integers_in_weights_alone_show_no_calibration(data: ReportData) -> None:
+    one = quantized(data.measured[0], [1.0, 1.01], "int8_weight_only")
+    nothing = Quantization(
+        calibration=Calibration(observer="none", data="none", samples=0, ranges={})
+    )
+    bare = replace(one, manifest=replace(one.manifest, quantization=nothing))
+    assert "Calibration" not in words(ReportData(measured=(bare,)))
+
+
 def test_without_a_float_file_there_is_no_ratio(data: ReportData) -> None:
     alone = ReportData(measured=(quantized(data.measured[0], [1.0, 1.01]),))
     one = one_cell(alone)
