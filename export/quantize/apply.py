@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from groundspeed.artifact import Parity
 from groundspeed.export.check import Checked, check, compare, flat, open_written
 from groundspeed.export.formats import QUANTIZERS
 from groundspeed.export.parity import TOLERANCES, agreement
@@ -63,16 +67,32 @@ def quantize_file(
     placeholders = [node.name for node in program.graph.nodes if node.op == "placeholder"]
     ends = zip((spec.name for spec in written.inputs), placeholders[-len(inputs) :], strict=True)
     ties = {**dict(ends), **floating.tensors}
-    quantizer: FileQuantizer = QUANTIZERS.load(f"{format}-{precision}")()
-    made = quantizer.quantize(written, folder, ties, quantization)
     simulation = Simulation(program, quantization, symmetric=format == "ncnn")
     tolerance = max(TOLERANCES["int8"], MARGIN * _cost(simulation, reference, samples, written))
-    with closing(open_written(made, folder, runtime=runtime, precision=precision)) as session:
-        parity = compare(session, reference, samples, made, tolerance=tolerance)
+
+    def attempt(quantizer: FileQuantizer) -> tuple[Written, Parity]:
+        made = quantizer.quantize(written, folder, ties, quantization)
+        with closing(open_written(made, folder, runtime=runtime, precision=precision)) as session:
+            return made, compare(session, reference, samples, made, tolerance=tolerance)
+
+    quantizer: FileQuantizer = QUANTIZERS.load(f"{format}-{precision}")()
+    with _kept(folder) as restore:
+        made, parity = attempt(quantizer)
+        if not parity.passed and quantizer.careful is not None:
+            restore()
+            made, parity = attempt(quantizer.careful())
     tensors = dict(floating.tensors)
     for suffix in quantizer.suffixes:
         tensors |= {f"{name}{suffix}": op for name, op in floating.tensors.items()}
     return made, Checked(parity=parity, tensors=tensors)
+
+
+@contextlib.contextmanager
+def _kept(folder: Path) -> Iterator[Callable[[], object]]:
+    """Keep the files of a folder aside; yield what puts them back."""
+    with tempfile.TemporaryDirectory() as aside:
+        shutil.copytree(folder, aside, dirs_exist_ok=True)
+        yield lambda: shutil.copytree(aside, folder, dirs_exist_ok=True)
 
 
 def _cost(

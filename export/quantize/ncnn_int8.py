@@ -61,6 +61,7 @@ class NcnnQuantizer:
     """Writes ``model.param`` and ``model.bin`` anew; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = (CAST, REAL)
+    careful = None
 
     def quantize(
         self,

@@ -31,6 +31,7 @@ class NcnnWeightQuantizer:
     """Writes ``model.bin`` anew; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = ()
+    careful = None
 
     def quantize(
         self,

@@ -35,13 +35,11 @@ ARITHMETIC = ("Add", "Mul", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Si
 
 
 class OnnxQuantizer:
-    """Quantizes ``model.onnx``; see ``FileQuantizer``.
-
-    Activations are uint8. So are weights, with a zero point of 128: x86 processors without VNNI
-    multiply uint8 by int8 with an instruction that saturates (VPMADDUBSW), which changes results.
-    """
+    """Quantizes ``model.onnx``; see ``FileQuantizer``. Weights are int8, activations uint8."""
 
     suffixes: tuple[str, ...] = ("_q", "_dq")
+    careful: type[OnnxQuantizer] | None = None
+    _weights = QuantType.QInt8
 
     def quantize(
         self,
@@ -60,7 +58,7 @@ class OnnxQuantizer:
             model,
             per_channel=quantization.per_channel,
             reduce_range=False,
-            weight_qType=QuantType.QUInt8,
+            weight_qType=self._weights,
             activation_qType=QuantType.QUInt8,
             tensors_range=TensorsData(
                 CalibrationMethod.MinMax,
@@ -84,9 +82,23 @@ class OnnxQuantizer:
         step = Step(
             name="quantize",
             by=f"onnxruntime {version('onnxruntime')}",
-            notes=_notes(made, floats),
+            notes=(f"weights in {self._weights}", *_notes(made, floats)),
         )
         return replace(written, files=(File.of("model", path),), steps=(*written.steps, step))
+
+
+class CarefulOnnxQuantizer(OnnxQuantizer):
+    """Weights are uint8, with a zero point of 128: exact on every processor, and far slower.
+
+    x86 processors without VNNI multiply uint8 by int8 with an instruction whose sums of two
+    products saturate at 16 bits (VPMADDUBSW). Few networks come near that.
+    """
+
+    careful = None
+    _weights = QuantType.QUInt8
+
+
+OnnxQuantizer.careful = CarefulOnnxQuantizer
 
 
 def _ranges(

@@ -17,19 +17,18 @@ SHORT = {
     "_zero_point": "_zero",
 }
 QDQ = ("QuantizeLinear", "DequantizeLinear")
-INT32 = TensorProto.INT32
 
 
 def slim(model: ModelProto) -> None:
     """Shorten names, drop what is the default, and keep equal constants once; in place."""
     graph = model.graph
     del graph.value_info[:]
-    integers = {each.name: each.data_type for each in graph.initializer}
+    biases = {each.name for each in graph.initializer if each.data_type == TensorProto.INT32}
     for node in graph.node:
         if node.op_type in QDQ:
             node.name = ""
-            if node.op_type == "DequantizeLinear" and integers.get(node.input[0]) == INT32:
-                del node.input[2:]  # a bias has no zero point: none means 0
+            if node.op_type == "DequantizeLinear" and node.input[0] in biases:
+                del node.input[2:]  # none means 0; of weights, ONNX Runtime wants to see it
     _keep_once(graph)
     _rename(graph, _shortened)
 

@@ -27,6 +27,7 @@ class DynamicQuantizer:
     """
 
     suffixes: tuple[str, ...] = ()
+    careful = None
 
     def quantize(
         self,
@@ -47,6 +48,7 @@ class WeightOnlyQuantizer:
     """Stores weights in int8, and computes with floats; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = ()
+    careful = None
 
     def quantize(
         self,

@@ -24,6 +24,11 @@ class FileQuantizer(Protocol):
 
     suffixes: tuple[str, ...]
 
+    @property
+    def careful(self) -> type[FileQuantizer] | None:
+        """What to take instead where the engine's fastest integers turn out wrong."""
+        ...
+
     def quantize(
         self,
         written: Written,

@@ -30,6 +30,7 @@ class TfliteQuantizer:
     """Turns a float TFLite file into one of 8-bit integers; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = ("_quantized", "_dequant")
+    careful = None
 
     def quantize(
         self,

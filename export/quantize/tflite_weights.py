@@ -56,6 +56,7 @@ class DynamicQuantizer:
     """Stores weights in int8, and lets the runtime round their inputs; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = ()
+    careful = None
 
     def quantize(
         self,
@@ -72,6 +73,7 @@ class WeightOnlyQuantizer:
     """Stores weights in int8, and computes with floats; see ``FileQuantizer``."""
 
     suffixes: tuple[str, ...] = ()
+    careful = None
 
     def quantize(
         self,
