@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch.export import ExportedProgram
 from torch.fx import Node
 
+from groundspeed.export.quantize.movement import moves
 from groundspeed.export.quantize.simulate import Simulation, layers
 from groundspeed.quantization import Quantization
 
@@ -82,8 +83,9 @@ def float_ops(program: ExportedProgram, chosen: frozenset[str]) -> Iterator[str]
     """Yield the ops that compute in floating point when only some layers do in integers.
 
     What lies between layers is in integers where all that it reads is: then integers need not be
-    made for its sake, and what it moves is a quarter of the bytes. What reads the network's inputs
-    alone does as the layers behind it.
+    made for its sake. What reads the network's inputs alone does as the layers behind it. And what
+    is moved for nothing but layers in integers is made integers first: that is a quarter of the
+    bytes, and engines fuse a layer with what quantizes its input only if nothing stands between.
 
     Args:
         program: the canonical graph.
@@ -93,13 +95,26 @@ def float_ops(program: ExportedProgram, chosen: frozenset[str]) -> Iterator[str]
     nodes = list(program.graph.nodes)
     before = _nearest(nodes, owners, lambda node: node.all_input_nodes)
     after = _nearest(nodes[::-1], owners, lambda node: node.users)
+    moved = _moved_for(nodes, chosen)
     inputs = program.graph_signature.user_inputs
     for node in nodes:
+        if node in moved:
+            continue
         if node.op != "call_function" and node.name not in inputs:
             continue
         own = {owners[node.name]} if node.name in owners else set()
         if not (own or before[node] or after[node]) <= chosen:
             yield node.name
+
+
+def _moved_for(nodes: Iterable[Node], layers: frozenset[str]) -> set[Node]:
+    """Return the ops that only move what nobody reads but these layers."""
+    found: set[Node] = set()
+    for node in reversed(list(nodes)):
+        readers = list(node.users)
+        if moves(node) and readers and all(r in found or r.name in layers for r in readers):
+            found.add(node)
+    return found
 
 
 def _nearest(

@@ -62,9 +62,11 @@ def subject(prepared: Prepared, samples: list[tuple[torch.Tensor, ...]]) -> Subj
     [
         (LAYERS, {"x", "conv2d", "relu", "conv2d_1", "add", "max_pool2d", "conv2d_2", "flatten"}),
         (LAYERS[:2], {"x", "conv2d", "relu", "conv2d_1", "add", "max_pool2d"}),
-        # One side of the addition is in floating point, so it is, and what moves its values.
-        (("conv2d", "conv2d_2"), {"x", "conv2d", "relu", "conv2d_2", "flatten"}),
+        # One side of the addition is in floating point, so it is. What is moved from there is read
+        # by nothing but a layer in integers.
+        (("conv2d", "conv2d_2"), {"x", "conv2d", "relu", "max_pool2d", "conv2d_2", "flatten"}),
         (("conv2d_1",), {"conv2d_1"}),
+        (("conv2d_2",), {"max_pool2d", "conv2d_2", "flatten"}),
         ((), set()),
     ],
 )
