@@ -25,7 +25,7 @@ from groundspeed.deploy import sources
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.quantizing import Quantizing
-from groundspeed.quantization import Settings
+from groundspeed.quantization import DEFAULT_OBSERVER, Settings
 
 FORMATS = ("onnx", "tflite", "ncnn")
 
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--calibration-samples", type=int, default=256)
     parser.add_argument("--test", required=True, help="data to compare on")
     parser.add_argument("--samples", type=int, help="test samples at most")
-    parser.add_argument("--observer", default="minmax")
+    parser.add_argument("--observer", default=DEFAULT_OBSERVER)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -46,6 +46,7 @@ from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.export.quantize.ai_edge import described as tflite_described
 from groundspeed.export.writer import Written
+from groundspeed.quantization import DEFAULT_OBSERVER, Settings
 
 FORMATS = ("onnx", "tflite", "ncnn")
 STATIC = {
@@ -88,7 +89,7 @@ def static(
 
 
 def ai_edge(float_artifact: Artifact, folder: Path, data: Data) -> Artifact:
-    """Return what ai-edge-quantizer makes of our float file, with floats at its ends."""
+    """Return what ai-edge-quantizer makes of our float file; its ends are integers."""
     folder.mkdir()
     path = folder / "model.tflite"
     made = quantizer.Quantizer(str(float_artifact.paths["model"]))
@@ -96,7 +97,7 @@ def ai_edge(float_artifact: Artifact, folder: Path, data: Data) -> Artifact:
     (spec,) = float_artifact.manifest.inputs
     images = [{spec.name: np.moveaxis(batch, 1, -1).copy()} for batch in data.batches(1)]
     found = made.calibrate({"serving_default": images})
-    made.quantize(found).export_model(str(path), overwrite=True)
+    made.quantize(found, enable_progress_report=False).export_model(str(path), overwrite=True)
     return described(float_artifact, folder)
 
 
@@ -129,7 +130,11 @@ def described(float_artifact: Artifact, folder: Path) -> Artifact:
 def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]:
     """Yield a row for each int8 file: ours of a format first, then those of others."""
     network = sources.load(asked.network, weights=asked.weights)
-    quantizing = Quantizing(data=asked.calibrate, samples=asked.calibration_samples)
+    # Ends of integers, as ai-edge-quantizer makes them.
+    settings = Settings(observer=asked.observer, integer_ends=True)
+    quantizing = Quantizing(
+        data=asked.calibrate, samples=asked.calibration_samples, settings=settings
+    )
     exporter = Exporter(network, folder / "ours", quantizing=quantizing)
     images = load_data(
         asked.calibrate, shape=tuple(network.inputs[0].shape), limit=asked.calibration_samples
@@ -183,6 +188,7 @@ def main() -> int:
     parser.add_argument("--calibrate", default="photographs")
     parser.add_argument("--calibration-samples", type=int, default=64)
     parser.add_argument("--test", default="photographs")
+    parser.add_argument("--observer", default=DEFAULT_OBSERVER)
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=8, help="0 measures no latencies")
     parser.add_argument("--runs", type=int, default=200)

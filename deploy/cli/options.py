@@ -12,7 +12,7 @@ import click
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
-from groundspeed.quantization import Settings
+from groundspeed.quantization import DEFAULT_OBSERVER, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -210,7 +210,7 @@ def quantization_options(function: F) -> F:
         ),
         click.option(
             "--observer",
-            default="minmax",
+            default=DEFAULT_OBSERVER,
             show_default=True,
             help="How ranges are chosen: minmax, moving_average, percentile, mse, entropy.",
         ),

@@ -19,7 +19,7 @@ from groundspeed.export.quantize.movement import joined
 from groundspeed.export.quantize.observers.catalog import OBSERVERS
 from groundspeed.export.quantize.observers.minmax import MinMax
 from groundspeed.export.quantize.observers.observer import Observer
-from groundspeed.quantization import Calibration, Range
+from groundspeed.quantization import DEFAULT_OBSERVER, Calibration, Range
 
 FEW = 32
 
@@ -32,7 +32,7 @@ def calibrate(
     samples: Sequence[Sample],
     *,
     data: str,
-    observer: str = "minmax",
+    observer: str = DEFAULT_OBSERVER,
     notes: Sequence[str] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> Calibration:

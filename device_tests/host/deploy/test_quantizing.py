@@ -5,6 +5,7 @@ import json
 import pytest
 
 from groundspeed.artifact import Artifact
+from groundspeed.quantization import DEFAULT_OBSERVER
 
 NETWORK = """
 import numpy as np
@@ -73,7 +74,7 @@ def test_one_calibration_serves_every_format(export, folder) -> None:
     first = manifests[0].quantization
     assert first is not None
     assert first.calibration.samples == 40
-    assert first.calibration.observer == "minmax"
+    assert first.calibration.observer == DEFAULT_OBSERVER
     for manifest in manifests:
         assert manifest.quantization == first
         assert manifest.parity is not None
