@@ -4,7 +4,7 @@ For each network: top-1 of the float file and of the three int8 files from one c
 each falls below the float one, and on how many samples the int8 files agree with each other.
 
     python benchmarks/int8_accuracy.py NETWORK --weights FILE --calibrate DATA --test DATA
-        [--samples N] [--observer NAME] [--json]
+        [--input-shape N C H W] [--samples N] [--observer NAME] [--json]
 
 A program that ``groundspeed train --quantize`` saved (``.pt2``) brings its ranges: leave out
 ``--weights`` and ``--calibrate``.
@@ -32,7 +32,8 @@ FORMATS = ("onnx", "tflite", "ncnn")
 
 def rows(asked: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     """Return a row for each file, and one for each pair of int8 files."""
-    network = sources.load(asked.network, weights=asked.weights)
+    shapes = [tuple(asked.input_shape)] if asked.input_shape else []
+    network = sources.load(asked.network, weights=asked.weights, input_shapes=shapes)
     quantizing = Quantizing(
         data=asked.calibrate,
         samples=asked.calibration_samples,
@@ -78,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--input-shape", type=int, nargs="+", help="by default the network's own")
     parser.add_argument("--calibrate", default="", help="data to calibrate on")
     parser.add_argument("--calibration-samples", type=int, default=256)
     parser.add_argument("--test", required=True, help="data to compare on")
