@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.errors import DataError
-from groundspeed.quantization import Calibration, Quantization, Settings
+from groundspeed.quantization import Quantization, Settings
 
 if TYPE_CHECKING:
     import torch
@@ -91,10 +91,7 @@ def only_weights(prepared: Prepared, asked: Quantizing) -> QuantizedNetwork:
 
     return QuantizedNetwork(
         prepared=prepared,
-        quantization=Quantization(
-            calibration=Calibration(observer="none", data="none", samples=0, ranges={}),
-            per_channel=asked.settings.per_channel,
-        ),
+        quantization=Quantization(per_channel=asked.settings.per_channel),
         samples=tuple(check_inputs(prepared.inputs)),
         losses=(),
     )

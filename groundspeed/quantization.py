@@ -89,17 +89,22 @@ class Quantization:
     """How a network is to be written with 8-bit integers; part of an artifact's manifest.
 
     Attributes:
-        calibration: the ranges of activations.
+        calibration: the ranges of activations; None where weights alone become integers.
         per_channel: whether each output channel of a weight has a scale of its own.
         float_ops: canonical op that computes in floating point -> the reason why.
         integer_ends: whether inputs and outputs are integers too, where the format leaves the
             choice.
     """
 
-    calibration: Calibration
+    calibration: Calibration | None = None
     per_channel: bool = True
     float_ops: dict[str, str] | None = None
     integer_ends: bool = False
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """The ranges of activations; none where weights alone become integers."""
+        return self.calibration.ranges if self.calibration else {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,10 +126,7 @@ def calibrations(cells: Sequence[IntegerCell]) -> tuple[tuple[str, Calibration],
     """
 
     def of(manifest: Manifest) -> Calibration | None:
-        quantization = manifest.quantization
-        return (
-            quantization.calibration if quantization and quantization.calibration.ranges else None
-        )
+        return manifest.quantization.calibration if manifest.quantization else None
 
     return _shared(cells, of)
 

@@ -64,9 +64,9 @@ def quantize_file(
     floating = check(program, exact, inputs, written, folder, runtime=runtime, precision="fp32")
     if not floating.parity.passed:
         return written, floating
-    placeholders = [node.name for node in program.graph.nodes if node.op == "placeholder"]
-    ends = zip((spec.name for spec in written.inputs), placeholders[-len(inputs) :], strict=True)
-    ties = {**dict(ends), **floating.tensors}
+    names = program.graph_signature.user_inputs
+    ends = {spec.name: str(name) for spec, name in zip(written.inputs, names, strict=True)}
+    ties = {**ends, **floating.tensors}
     simulation = Simulation(program, quantization, symmetric=format == "ncnn")
     tolerance = max(TOLERANCES["int8"], MARGIN * _cost(simulation, reference, samples, written))
 

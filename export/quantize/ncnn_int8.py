@@ -102,7 +102,7 @@ def _planned(
     quantization: Quantization,
 ) -> tuple[dict[str, _Steps], dict[str, str]]:
     """Return the ranges of the layers in integers, and why the others with weights are not."""
-    blobs = Blobs(layers, ties, quantization.calibration.ranges)
+    blobs = Blobs(layers, ties, quantization.ranges)
     float_ops = quantization.float_ops or {}
     steps: dict[str, _Steps] = {}
     reasons: dict[str, str] = {}

@@ -23,7 +23,7 @@ from onnxruntime.quantization.calibrate import TensorsData
 from groundspeed.artifact import File, Step
 from groundspeed.export.quantize.onnx_slim import slim
 from groundspeed.export.writer import Written
-from groundspeed.quantization import Calibration, Quantization, Range
+from groundspeed.quantization import Quantization, Range
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 CLAMPS = ("Relu", "Clip")
@@ -52,7 +52,7 @@ class OnnxQuantizer:
         (file,) = written.files
         path = folder / file.name
         model = onnx.load(path)
-        ranges = _ranges(model, ties, quantization.calibration)
+        ranges = _ranges(model, ties, quantization.ranges)
         floats = _float_nodes(model, ties, ranges, quantization)
         quantizer = QDQQuantizer(
             model,
@@ -102,7 +102,7 @@ OnnxQuantizer.careful = CarefulOnnxQuantizer
 
 
 def _ranges(
-    model: ModelProto, ties: Mapping[str, str], calibration: Calibration
+    model: ModelProto, ties: Mapping[str, str], known: Mapping[str, Range]
 ) -> dict[str, Range]:
     """Return the range of every tensor of the file.
 
@@ -110,7 +110,7 @@ def _ranges(
     So where it shares its range with wider tensors, through a concatenation, it keeps to its own;
     concatenations can rescale.
     """
-    ranges = {name: calibration.ranges[op] for name, op in ties.items() if op in calibration.ranges}
+    ranges = {name: known[op] for name, op in ties.items() if op in known}
     constants = {each.name: each for each in model.graph.initializer}
     for node in model.graph.node:
         source, output = node.input[0], node.output[0]

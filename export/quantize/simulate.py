@@ -112,7 +112,7 @@ class Simulation(Interpreter):
         arguments, keywords = self.fetch_args_kwargs_from_env(node)
         values, weight, *others = arguments
         # On the grid already, unless what computes it is in floating point.
-        values = self._on_grid(node.all_input_nodes[0].name, values)
+        values = self._on_grid(value_name(node.all_input_nodes[0]), values)
         if node.name not in self._weights:
             self._weights[node.name] = fake_weight(
                 weight, per_channel=self._quantization.per_channel
@@ -120,7 +120,7 @@ class Simulation(Interpreter):
         return node.target(values, self._weights[node.name], *others, **keywords)  # type: ignore[operator]
 
     def _on_grid(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        found = self._quantization.calibration.ranges.get(name)
+        found = self._quantization.ranges.get(name)
         return values if found is None else fake_values(values, found, symmetric=self._symmetric)
 
 

@@ -68,7 +68,7 @@ def choose(graph: Graph, ties: Mapping[str, str], quantization: Quantization) ->
     An operator is kept in floating point if what it computes shall be, if it has no integer
     kernel, if a range is missing, or if it only moves values between operators that are kept.
     """
-    known = quantization.calibration.ranges
+    known = quantization.ranges
     held = spread(graph.operators, _tied_tensors(graph, ties, known))
     ranges = _bounds(graph.operators) | {
         tensor: functools.reduce(Range.joined, (known[op] for op in ops))

@@ -52,38 +52,34 @@ def quantize_weights(written: Written, folder: Path, precision: str) -> Written:
     return ai_edge.described(written, folder, _NOTES[precision])
 
 
-class DynamicQuantizer:
+class _WeightsQuantizer:
+    """Both kinds; see ``FileQuantizer``."""
+
+    suffixes: tuple[str, ...] = ()
+    careful = None
+    precision: str
+
+    def quantize(
+        self,
+        written: Written,
+        folder: Path,
+        ties: Mapping[str, str],
+        quantization: Quantization,
+    ) -> Written:
+        """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
+        return quantize_weights(written, folder, self.precision)
+
+
+class DynamicQuantizer(_WeightsQuantizer):
     """Stores weights in int8, and lets the runtime round their inputs; see ``FileQuantizer``."""
 
-    suffixes: tuple[str, ...] = ()
-    careful = None
-
-    def quantize(
-        self,
-        written: Written,
-        folder: Path,
-        ties: Mapping[str, str],
-        quantization: Quantization,
-    ) -> Written:
-        """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
-        return quantize_weights(written, folder, DYNAMIC)
+    precision = DYNAMIC
 
 
-class WeightOnlyQuantizer:
+class WeightOnlyQuantizer(_WeightsQuantizer):
     """Stores weights in int8, and computes with floats; see ``FileQuantizer``."""
 
-    suffixes: tuple[str, ...] = ()
-    careful = None
-
-    def quantize(
-        self,
-        written: Written,
-        folder: Path,
-        ties: Mapping[str, str],
-        quantization: Quantization,
-    ) -> Written:
-        """Replace the file; of the ranges none is needed. See ``FileQuantizer.quantize``."""
-        return quantize_weights(written, folder, WEIGHT_ONLY)
+    precision = WEIGHT_ONLY
 
 
 def _weight_only(kind: TFLOperationName) -> RecipeManager:

@@ -190,10 +190,7 @@ def test_what_several_files_share_is_said_once(data: ReportData) -> None:
 
 def test_integers_in_weights_alone_show_no_calibration(data: ReportData) -> None:
     one = quantized(data.measured[0], [1.0, 1.01], "int8_weight_only")
-    nothing = Quantization(
-        calibration=Calibration(observer="none", data="none", samples=0, ranges={})
-    )
-    bare = replace(one, manifest=replace(one.manifest, quantization=nothing))
+    bare = replace(one, manifest=replace(one.manifest, quantization=Quantization()))
     assert "Calibration" not in words(ReportData(measured=(bare,)))
 
 

@@ -104,3 +104,17 @@ def test_the_layer_with_one_huge_weight_costs_the_most(samples) -> None:
 def test_noise_is_measured_over_all_outputs_and_samples() -> None:
     exact, found = [[torch.tensor([3.0, 4.0])]], [[torch.tensor([3.0, 4.5])]]
     assert output_sqnr_db(exact, found) == pytest.approx(20.0)
+
+
+def test_a_layer_that_is_quantized_alone_reads_rounded_inputs(
+    network, program, samples, quantization
+) -> None:
+    alone = Simulation(program, quantization, only={"linear"})
+    ranges = quantization.calibration.ranges
+    for (sample,) in samples[:8]:
+        hidden = integer_linear(sample.numpy(), network[0], ranges, "input", "relu")
+        expected = network[2](torch.from_numpy(hidden.astype(np.float32))).detach()
+        step = ranges["relu"].asymmetric(-128, 127)[0]
+        allowed = step * network[2].weight.abs().sum(1).max().item()
+        (answer,) = alone.answers((sample,))
+        assert (answer - expected).abs().max() <= allowed * 0.5
