@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -205,7 +206,8 @@ def export_all(
     """
     precisions = tuple(precisions)
     if any(map(quantizing.needs_data, precisions)):
-        _ = exporter.quantized
+        with contextlib.suppress(ExportError):  # told for each file below, beside those that can be
+            _ = exporter.quantized
     for format in formats:
         for precision in precisions:
             try:

@@ -45,6 +45,8 @@ class Settings:
         profile_runs: runs of the one profile launch of each cell, fewer of a network that takes
             long; 0 makes none.
         cpus: logical CPUs to stay on; empty leaves it to the system.
+        exporting: what else decides which files are measured (layout, how integers are fitted), as
+            JSON: an interrupted run goes on only with the same.
         seed: of the order of launches, and of the random inputs.
     """
 
@@ -58,6 +60,7 @@ class Settings:
     max_warmup_seconds: float = 5.0
     profile_runs: int = 100
     cpus: tuple[int, ...] = ()
+    exporting: str = ""
     seed: int = 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from groundspeed.artifact import Artifact
@@ -16,6 +17,7 @@ from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.documents import dump
 from groundspeed.runtimes.catalog import RUNTIMES
 
 SECONDS_PER_CELL = 20.0
@@ -99,7 +101,7 @@ def run(
                 store=store,
                 target=open_target(),
                 export_one=export_one,
-                settings=settings,
+                settings=replace(settings or Settings(), exporting=dump([layout, quantizing])),
                 command=command,
                 fresh=fresh,
                 on_event=on_event,

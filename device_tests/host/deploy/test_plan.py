@@ -66,3 +66,10 @@ def test_a_job_carries_the_settings_and_the_inputs(make_artifact: Callable[..., 
     assert made.specs == artifact.manifest.inputs
     assert made.files is not None
     assert made.files["model"].is_absolute()
+
+
+def test_another_calibration_is_another_plan() -> None:
+    one = plan()
+    settings = dataclasses.replace(one.settings, exporting='[null, {"data": "photos"}]')
+    other = dataclasses.replace(one, settings=settings)
+    assert one.digest != other.digest
