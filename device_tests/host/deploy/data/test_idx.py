@@ -80,9 +80,6 @@ def test_a_missing_file_of_labels(digits: np.ndarray, tmp_path: Path) -> None:
         load_data("mnist:test", shape=(1, 1, 28, 28))
 
 
-@pytest.mark.skipif(
-    not idx.FASHION_MNIST.installed[0].is_dir(), reason="dataset-fashion-mnist is not installed"
-)
 def test_the_installed_set_has_the_statistics_that_normalize_it() -> None:
     data = load_data("fashion_mnist:train", shape=(1, 1, 28, 28), limit=4000)
     sample = np.stack(list(data))

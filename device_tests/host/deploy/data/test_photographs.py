@@ -56,7 +56,6 @@ def test_without_the_packages_the_message_has_the_pip_line(
         load_data("photographs", shape=SHAPE)
 
 
-@pytest.mark.skipif(not photographs._paths(), reason="no package with photographs is installed")
 def test_real_photographs_spread_as_normalized_images_do() -> None:
     data = load_data("photographs", shape=(1, 3, 64, 64), limit=40)
     values = np.stack(list(data))
