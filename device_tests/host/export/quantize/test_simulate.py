@@ -111,10 +111,10 @@ def test_a_layer_that_is_quantized_alone_reads_rounded_inputs(
 ) -> None:
     alone = Simulation(program, quantization, only={"linear"})
     ranges = quantization.calibration.ranges
-    for (sample,) in samples[:8]:
+    differences = []
+    for (sample,) in samples:
         hidden = integer_linear(sample.numpy(), network[0], ranges, "input", "relu")
         expected = network[2](torch.from_numpy(hidden.astype(np.float32))).detach()
-        step = ranges["relu"].asymmetric(-128, 127)[0]
-        allowed = step * network[2].weight.abs().sum(1).max().item()
-        (answer,) = alone.answers((sample,))
-        assert (answer - expected).abs().max() <= allowed * 0.5
+        differences.append((alone.answers((sample,))[0] - expected).abs().max().item())
+    # Sums in float32 may round a tie to the other side.
+    assert np.mean(np.less(differences, 1e-5)) >= 0.9
