@@ -7,7 +7,8 @@
     │   ├── SourceError            what should be a network is none, or is damaged
     │   ├── ArtifactError          an exported file or its manifest is missing or damaged
     │   ├── InputError             inputs do not fit the network
-    │   └── DataError              calibration or test data are missing, damaged or too few
+    │   ├── DataError              calibration or test data are missing, damaged or too few
+    │   └── DeviceRefused          a device is there, and will not or cannot do what is asked
     └── CheckError                 exit code 1: it was tried, and failed
         ├── ExportError            a network could not be written in a format
         │   ├── UnsupportedOp      the format has no way to say one of its ops
@@ -15,6 +16,7 @@
         │   └── ParityError        the file computes something else than the network
         ├── LaunchError            a measuring process ended without a result
         │   └── NonFiniteOutput    the network answered NaN or infinity
+        ├── DeviceLost             a device went away, or does not answer
         ├── TrainingError          a training diverged
         └── StoreError             results could not be kept or read back
 
@@ -58,6 +60,10 @@ class DataError(UsageError):
     """Calibration or test data are missing, damaged, too few, or of another shape or range."""
 
 
+class DeviceRefused(UsageError):
+    """A device is there, and will not or cannot do what is asked: no key, no space, no engine."""
+
+
 class CheckError(GroundspeedError):
     """It was tried, and failed."""
 
@@ -84,6 +90,10 @@ class LaunchError(CheckError):
 
 class NonFiniteOutput(LaunchError):
     """The network answered NaN or infinity, so its latency would describe nothing useful."""
+
+
+class DeviceLost(CheckError):
+    """A device went away or does not answer; what was started there may still go on."""
 
 
 class TrainingError(CheckError):

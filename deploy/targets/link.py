@@ -1,0 +1,115 @@
+"""What every way of reaching a device implements: a shell, and files to and fro.
+
+Everything has a deadline, and three ends are told apart: the command's own exit status (a
+``Finished``), a device that is lost or does not answer (``DeviceLost``), and one that refuses
+(``DeviceRefused``). A client that is gone does not end what it started there; whoever starts
+something long keeps its process group in a file on the device (``jobs.py``).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+OnLine = Callable[[str], None]
+OnBytes = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that ran to its end on the device.
+
+    Attributes:
+        status: exit status, 128 + n after signal n.
+        stdout, stderr: what it wrote; a device without separate streams has all in ``stdout``.
+    """
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the white space at its ends."""
+        return self.stdout.decode(errors="replace").strip()
+
+    @property
+    def complaint(self) -> str:
+        """The last line that it wrote for people."""
+        lines = (self.stderr or self.stdout).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+class Link(Protocol):
+    """A connection to one device, opened when first used."""
+
+    @property
+    def name(self) -> str:
+        """The device's address ("ssh://pi@board")."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """Absolute path of Groundspeed's own folder on the device; the link makes it."""
+        ...
+
+    def run(
+        self,
+        script: str,
+        arguments: Sequence[str] = (),
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 30.0,
+        on_line: OnLine | None = None,
+    ) -> Finished:
+        """Run a POSIX shell script on the device and wait for its end.
+
+        Args:
+            script: a constant text; what varies comes in as "$1", "$2", ..., so that no name or
+                path is ever read by a shell as anything else.
+            arguments: values of "$1", "$2", ...
+            stdin: what the script reads.
+            timeout_s: longest time to wait for the end, connecting included.
+            on_line: called with each whole line of standard output as it comes.
+
+        Raises:
+            DeviceLost: the link broke or the deadline passed; the script may still go on there.
+            DeviceRefused: the device lets nobody in; the message says what to do.
+        """
+        ...
+
+    def push(
+        self, source: Path, destination: str, *, timeout_s: float, on_bytes: OnBytes | None = None
+    ) -> None:
+        """Copy a file to a path on the device; a failure may leave a part of it there.
+
+        Args:
+            source: file on this machine.
+            destination: absolute path there; its folder exists.
+            timeout_s: longest time without an end.
+            on_bytes: called with the number of bytes that are there so far, where that is known.
+
+        Raises:
+            DeviceLost, DeviceRefused: as in :meth:`run`; DeviceRefused too when its disk is full.
+        """
+        ...
+
+    def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
+        """Copy a file from the device; ``destination`` exists only when it is whole.
+
+        Raises:
+            DeviceLost, DeviceRefused: as in :meth:`push`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the link holds; what was started on the device goes on."""
+        ...
+
+
+def shell_command(script: str, arguments: Sequence[str] = ()) -> str:
+    """Return one command line that runs a script with arguments in the device's POSIX shell."""
+    return shlex.join(["sh", "-c", script, "sh", *arguments])
