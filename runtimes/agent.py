@@ -1,8 +1,12 @@
-"""``python -m groundspeed.runtimes.agent``: what runs on the device, one fresh process a launch.
+"""``python -m groundspeed.runtimes.agent [RESULT]``: what runs on the device, a process a launch.
 
 It reads one JSON ``Job`` on standard input and writes JSON lines on standard output:
 ``{"progress": sentence}`` any number of times, then exactly one ``{"result": ...}`` or
 ``{"error": {"class": ..., "message": ...}}``. The exit code is that of the error, 0 without one.
+
+With RESULT, the path of a file, the last line is in that file before it is written out, and the
+agent goes on though nobody may be listening any more: over a link that can break, what was measured
+is picked up later. Without it, the agent dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
-from groundspeed.documents import from_plain, to_plain
+from groundspeed.documents import from_plain, to_plain, write_atomically
 from groundspeed.errors import GroundspeedError, LaunchError, MissingExtra, UsageError
 from groundspeed.measurement import FORMAT_VERSION, Job
 from groundspeed.runtimes.catalog import RUNTIMES
@@ -26,12 +31,21 @@ _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 def main() -> int:
     """Answer one job and return the exit code."""
-    die_with_parent()
+    result = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if result is None:
+        die_with_parent()
     answers = _own_stdout()
 
     def say(kind: str, value: Any) -> None:
-        answers.write(json.dumps({kind: to_plain(value)}, allow_nan=False) + "\n")
-        answers.flush()
+        line = json.dumps({kind: to_plain(value)}, allow_nan=False) + "\n"
+        if result is not None and kind != "progress":
+            write_atomically(result, line.encode())
+        try:
+            answers.write(line)
+            answers.flush()
+        except OSError:
+            if result is None:
+                raise
 
     try:
         say("result", _answer(read_job(sys.stdin.read()), lambda words: say("progress", words)))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,42 @@ def test_an_agent_killed_in_mid_run_leaves_no_last_word(model: Path) -> None:
         rest = process.stdout.read()
     assert json.loads(said[-1]) == {"progress": "sampling"}
     assert rest == ""
+
+
+def test_the_last_line_is_in_the_file_whether_or_not_somebody_listens(
+    model: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "result.json"
+    agent = subprocess.Popen(
+        [*AGENT, str(result)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert agent.stdin is not None
+    assert agent.stdout is not None
+    agent.stdout.close()  # the link is gone before the agent says anything
+    with agent.stdin:
+        agent.stdin.write(document(job(model)))
+    assert agent.wait(timeout=60) == 0
+    said = json.loads(result.read_text())
+    assert len(from_plain(Launch, said["result"]).samples_ns) >= 3
+
+
+def test_an_error_is_in_the_file_too(tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    code, said = ask(document(job(tmp_path / "missing.onnx")), [*AGENT, str(result)])
+    assert code == 2
+    assert json.loads(result.read_text()) == said[-1]
+    assert said[-1]["error"]["class"] == "ArtifactError"
+
+
+def test_with_a_file_for_its_result_it_outlives_whoever_started_it(
+    model: Path, tmp_path: Path
+) -> None:
+    result, asked = tmp_path / "result.json", tmp_path / "job.json"
+    asked.write_text(document(job(model)))
+    starter = "import subprocess, sys; subprocess.Popen(sys.argv[2:], stdin=open(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", starter, asked, *AGENT, result], check=True, timeout=60)
+    deadline = time.monotonic() + 60
+    while not result.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "result" in json.loads(result.read_text())
