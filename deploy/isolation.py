@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from groundspeed.artifact import Artifact, TensorSpec
-from groundspeed.deploy.targets.local import death, tail
+from groundspeed.deploy.targets.local import tail
+from groundspeed.deploy.targets.protocol import death
 from groundspeed.errors import GroundspeedError, LaunchError
 from groundspeed.measurement import Options
 from groundspeed.runtimes.agent import die_with_parent

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, TypeVar
 
-from groundspeed.deploy.targets.protocol import Conversation, deadline_s, describe
+from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
 from groundspeed.errors import LaunchError
@@ -125,18 +125,6 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     # A group outlives its leader while it has other members, so an exit code proves nothing.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def death(code: int) -> str:
-    """Return how a process of this exit code ended."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    advice = {"SIGKILL": ": probably out of memory", "SIGILL": ": an instruction this CPU lacks"}
-    return name + advice.get(name, "")
 
 
 def tail(stderr: IO[bytes]) -> str:

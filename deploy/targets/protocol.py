@@ -7,6 +7,7 @@ One JSON document a line, each with one key: ``progress`` (a sentence), and last
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any, TypeVar
 
 from groundspeed import errors
@@ -91,3 +92,14 @@ def deadline_s(job: Job) -> float:
     profiled = 2 * job.profile_runs if job.action == "profile" else 0
     by_clock = 20 * (job.max_warmup_seconds + job.min_seconds)
     return 60 + by_clock + 5 * (job.min_samples + profiled)
+
+
+def death(code: int) -> str:
+    """Return how a process of this exit code ended: -n here, 128 + n in a shell, is signal n."""
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"exit code {code}"
+    advice = {"SIGKILL": ": probably out of memory", "SIGILL": ": an instruction this CPU lacks"}
+    return name + advice.get(name, "")

@@ -1,0 +1,133 @@
+"""A device over a link: files to its cache, the agent as a job, the result back."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from groundspeed.deploy.agents.agent import Agent
+from groundspeed.deploy.targets.cache import Cache
+from groundspeed.deploy.targets.jobs import Holder, Jobs, new_id
+from groundspeed.deploy.targets.link import Link
+from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
+from groundspeed.deploy.targets.target import OnProgress
+from groundspeed.documents import to_plain
+from groundspeed.errors import LaunchError
+from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.runtimes.feeds import random_feeds
+
+T = TypeVar("T")
+
+SIGKILLED = 137
+PULL_S = 300.0
+
+
+class RemoteTarget:
+    """Runs each job in a process of its own on a device.
+
+    Args:
+        name: what the user calls the device.
+        link: the way to it.
+        agent: what runs there.
+        holder: on whose behalf; jobs of two holders never overlap on one device.
+        timeout_s: longest time that a job may take; by default it follows from the job.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        agent: Agent,
+        *,
+        holder: Holder,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self._link = link
+        self._agent = agent
+        self._cache = Cache(link)
+        self._jobs = Jobs(link, holder)
+        self._timeout_s = timeout_s
+
+    def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
+        """Run one job; see ``Target.run``.
+
+        Raises:
+            DeviceLost: the device went away and did not come back.
+            DeviceRefused: it will not or cannot do this.
+        """
+        return self._ask(job, Launch, on_progress)
+
+    def facts(self) -> Machine:
+        """Return what the device is; see ``Target.facts``."""
+        return self._ask(Job(action="facts"), Machine)
+
+    def close(self) -> None:
+        """Give the link back."""
+        self._link.close()
+
+    def _ask(self, job: Job, kind: type[T], on_progress: OnProgress | None = None) -> T:
+        tell = on_progress or (lambda sentence: None)
+        limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s
+        conversation = Conversation(job, on_progress)
+        command = self._agent.command(job, self._link, self._cache, tell)
+        id = new_id()
+        outputs = f"{self._jobs.folder}/{id}/outputs.npz"
+        there = dataclasses.replace(
+            self._sent(job, tell), outputs=Path(outputs) if job.outputs is not None else None
+        )
+        try:
+            finished = self._jobs.run(
+                id,
+                command,
+                json.dumps(to_plain(there)),
+                timeout_s=limit_s,
+                on_line=conversation.hear,
+                on_progress=tell,
+            )
+            if not conversation.ended:
+                if finished.status == SIGKILLED:
+                    # The device's own limit, or its memory: what it cannot tell apart, nor can we.
+                    raise LaunchError(
+                        f"{describe(job)} on {self.name} was killed, after {limit_s:.0f} s at "
+                        "most; it took longer than that, or the device ran out of memory"
+                    )
+                raise LaunchError(
+                    f"{describe(job)} on {self.name} ended without a result "
+                    f"({death(finished.status)}): {finished.complaint}"
+                )
+            answer = conversation.answer(kind)
+            if job.outputs is not None:
+                self._link.pull(outputs, job.outputs, timeout_s=PULL_S)
+        finally:
+            self._jobs.cancel(id)
+        return answer
+
+    def _sent(self, job: Job, tell: OnProgress) -> Job:
+        """Return the job with the paths that its files have on the device, where they now are."""
+        files = dict(job.files or {})
+        with tempfile.TemporaryDirectory() as scratch:
+            inputs = job.inputs
+            if inputs is None and self._agent.needs_inputs and job.specs:
+                inputs = Path(scratch, "inputs.npz")
+                inputs.write_bytes(_npz(job))
+            wanted = [*files.values(), *([inputs] if inputs is not None else [])]
+            there = self._cache.ensure(wanted, tell) if wanted else {}
+        return dataclasses.replace(
+            job,
+            files={role: Path(there[path]) for role, path in files.items()} or None,
+            inputs=Path(there[inputs]) if inputs is not None else None,
+        )
+
+
+def _npz(job: Job) -> bytes:
+    """Return the seeded inputs that the agent in Python would make itself."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **random_feeds(job.specs, job.seed))
+    return buffer.getvalue()
