@@ -71,6 +71,7 @@ try)
 test)
     debian chromium chromium
     [ -d /usr/share/datasets/fashion-mnist ] || debian none dataset-fashion-mnist
+    for shell in busybox mksh toybox; do debian "$shell" "$shell"; done
     install dev
     lint
     types
