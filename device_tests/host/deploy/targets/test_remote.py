@@ -1,0 +1,145 @@
+"""A device over a link, with the real agent in Python on it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from groundspeed.artifact import TensorSpec
+from groundspeed.deploy.agents.archive import agent_archive, archive_bytes
+from groundspeed.deploy.agents.in_python import PythonAgent
+from groundspeed.deploy.targets.jobs import Holder
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.deploy.targets.remote import RemoteTarget
+from groundspeed.errors import ArtifactError, DeviceRefused, LaunchError
+from groundspeed.measurement import Job, Launch
+from groundspeed.runtimes import onnx_wire
+
+ME = Holder(name="me@host.1")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "chain.onnx"
+    path.write_bytes(onnx_wire.chain("Neg", 3))
+    return path
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> PythonAgent:
+    import onnxruntime
+
+    # What a board's own Python finds by itself, this one must be told.
+    packages = str(Path(onnxruntime.__file__).parents[1])
+    return PythonAgent(tmp_path / "agents", python=sys.executable, packages=[packages])
+
+
+def job(model: Path, **changes: Any) -> Job:
+    few = {"min_samples": 3, "max_samples": 5, "min_seconds": 0.0, "max_warmup_seconds": 0.1}
+    return Job(
+        **{"action": "measure", "runtime": "onnxruntime", "files": {"model": model}} | few | changes
+    )
+
+
+def test_a_launch_is_what_it_is_here(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "in.npz", **{"0": np.array([2.5], np.float32)})
+    asked = job(model, inputs=tmp_path / "in.npz", outputs=tmp_path / "out.npz")
+    heard: list[str] = []
+    there = RemoteTarget("board", link, agent, holder=ME).run(asked, heard.append)
+    with np.load(tmp_path / "out.npz") as outputs:
+        np.testing.assert_array_equal(outputs["3"], np.array([-2.5], np.float32))
+    here = LocalTarget().run(asked)
+    assert (there.runtime_version, there.runtime_build) == (
+        here.runtime_version,
+        here.runtime_build,
+    )
+    assert there.machine == here.machine
+    assert 3 <= len(there.samples_ns) <= 5
+    assert heard[0].startswith("pushing")
+    assert heard[-1] == "sampling"
+
+
+def test_a_second_job_pushes_nothing_and_leaves_nothing(
+    link: Any, agent: PythonAgent, model: Path
+) -> None:
+    target = RemoteTarget("board", link, agent, holder=ME)
+    target.run(job(model))
+    pushed = list(link.pushed)
+    target.run(job(model))
+    assert link.pushed == pushed
+    assert not [path for path in Path(link.folder, "jobs").iterdir() if path.is_dir()]
+
+
+def test_facts_are_those_of_the_device(link: Any, agent: PythonAgent) -> None:
+    assert RemoteTarget("board", link, agent, holder=ME).facts() == LocalTarget().facts()
+
+
+def test_the_agents_own_error_keeps_its_class(
+    link: Any, agent: PythonAgent, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ArtifactError):
+        RemoteTarget("board", link, agent, holder=ME).run(job(broken))
+
+
+def test_an_agent_that_dies_is_told_with_its_last_words(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    class Dying(PythonAgent):
+        def command(self, *given: Any) -> list[str]:
+            return ["sh", "-c", "echo the arena is full >&2; kill -SEGV $$"]
+
+    target = RemoteTarget("board", link, Dying(tmp_path), holder=ME)
+    with pytest.raises(LaunchError, match=r"measure in onnxruntime on board .*SIGSEGV.*arena"):
+        target.run(job(model))
+
+
+def test_a_job_that_hangs_is_ended_there(link: Any, tmp_path: Path, model: Path) -> None:
+    class Hanging(PythonAgent):
+        def command(self, *given: Any) -> list[str]:
+            return ["sh", "-c", "sleep 100"]
+
+    target = RemoteTarget("board", link, Hanging(tmp_path), holder=ME, timeout_s=1)
+    with pytest.raises(LaunchError, match=r"was killed, after 1 s at most"):
+        target.run(job(model))
+
+
+def test_a_device_without_a_python_is_told_what_else_there_is(
+    link: Any, tmp_path: Path, model: Path
+) -> None:
+    agent = PythonAgent(tmp_path / "agents", python="python9.9")
+    with pytest.raises(DeviceRefused, match=r"has no python9\.9 .*native agent"):
+        RemoteTarget("board", link, agent, holder=ME).run(job(model))
+
+
+def test_an_agent_that_cannot_make_inputs_gets_those_that_the_other_makes(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    class Given(PythonAgent):
+        needs_inputs = True
+
+    specs = (TensorSpec(name="0", shape=(1,), dtype="float32"),)
+    outputs = []
+    for kind in (PythonAgent, Given):
+        asked = job(model, specs=specs, seed=5, outputs=tmp_path / f"{kind.__name__}.npz")
+        target = RemoteTarget(
+            "board",
+            link,
+            kind(tmp_path / "agents", python=agent._python, packages=agent._packages),
+            holder=ME,
+        )
+        assert isinstance(target.run(asked), Launch)
+        with np.load(tmp_path / f"{kind.__name__}.npz") as saved:
+            outputs.append(saved["3"])
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_the_archive_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    assert archive_bytes() == archive_bytes()
+    assert agent_archive(tmp_path) == agent_archive(tmp_path)
+    assert agent_archive(tmp_path).stat().st_size < 200_000
