@@ -16,7 +16,7 @@ from groundspeed.measurement import Conditions, Machine
 
 ROOT = Path("/")
 _CPUS = "sys/devices/system/cpu"
-_FEATURES = (
+FEATURES = (
     *("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile"),
     *("neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
@@ -40,7 +40,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         cpus=os.cpu_count() or 1,
         memory_bytes=_memory_bytes(root),
         governor=", ".join(sorted(name for name in governors if name)) or None,
-        features=tuple(name for name in _FEATURES if name in present),
+        features=tuple(name for name in FEATURES if name in present),
         emulated=True if re.search(r"QEMU|TCG", cpuinfo) else None,
     )
 

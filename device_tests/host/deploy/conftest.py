@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from device_tests.host.deploy.shell_link import TOOLBOXES, ShellLink
 from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
@@ -120,3 +121,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeArtifact:
         return artifact
 
     return make
+
+
+@pytest.fixture(params=sorted(TOOLBOXES))
+def link(request: pytest.FixtureRequest, tmp_path: Path) -> ShellLink:
+    """Return a link to a folder of this machine, in each of the shells that devices have."""
+    return ShellLink(tmp_path, request.param)

@@ -32,6 +32,8 @@ class ShellLink:
         self.away_until = 0.0
         self.clients: list[subprocess.Popen[bytes]] = []
         shell, box = TOOLBOXES[toolbox]
+        missing = [name for name in (shell, box) if name and shutil.which(name) is None]
+        assert not missing, f"apt-get install {' '.join(missing)} ('./do test' does)"
         self._shell, self._path = str(shutil.which(shell)), os.environ["PATH"]
         if box:
             tools = folder / "tools"
