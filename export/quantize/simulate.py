@@ -8,14 +8,14 @@ tells how sensitive that layer is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Interpreter, Node
+from torch.fx import GraphModule, Interpreter, Node
 
 from groundspeed.export.graph import value_name
 from groundspeed.export.quantize.movement import CLAMPS, fused_activations, moves
@@ -64,6 +64,7 @@ class Simulation(Interpreter):
         only: the layers to quantize, with their inputs and outputs; None quantizes every tensor.
         symmetric: whether the zero point of activations is 0, as in ncnn.
         watch: called with the name and value of each tensor that an op computes.
+        module: the program as a module, to share with another simulation; None makes one.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class Simulation(Interpreter):
         only: Collection[str] | None = None,
         symmetric: bool = False,
         watch: Callable[[str, torch.Tensor], None] | None = None,
+        module: GraphModule | None = None,
     ) -> None:
-        super().__init__(program.module(check_guards=False))
+        super().__init__(module or program.module(check_guards=False))
         self._watch = watch
         self._quantization = quantization
         self._symmetric = symmetric
@@ -92,11 +94,26 @@ class Simulation(Interpreter):
         )
         self._weights: dict[str, torch.Tensor] = {}
 
-    def answers(self, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        """Return what the network answers to one set of inputs."""
+    def answers(
+        self, inputs: tuple[torch.Tensor, ...], known: Mapping[Node, Any] | None = None
+    ) -> list[torch.Tensor]:
+        """Return what the network answers to one set of inputs.
+
+        Args:
+            inputs: the inputs.
+            known: node of the module -> what it computes from them; it is not computed again.
+        """
         with torch.no_grad():
-            answer = self.run(*inputs)
+            answer = self.run(*inputs, initial_env=dict(known or {}))
         return [answer] if isinstance(answer, torch.Tensor) else list(answer)
+
+    def values(self, inputs: tuple[torch.Tensor, ...]) -> dict[Node, Any]:
+        """Return what each node of the module computes from one set of inputs."""
+        self.garbage_collect_values = False
+        with torch.no_grad():
+            self.run(*inputs)
+        found, self.env, self.garbage_collect_values = self.env, {}, True
+        return found
 
     def run_node(self, n: Node) -> Any:
         """Compute one op, on quantized weights where it has some."""
