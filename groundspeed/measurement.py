@@ -179,6 +179,7 @@ class Launch:
         baseline_memory_bytes: resident set just before the artifact was opened.
         machine: where it ran.
         before, after: conditions around the sampling.
+        during: conditions in the midst of it, about one a second.
         profile: per-op times, when asked for.
         agent_version: version of Groundspeed that measured.
     """
@@ -198,6 +199,7 @@ class Launch:
     machine: Machine
     before: Conditions
     after: Conditions
+    during: tuple[Conditions, ...] = ()
     profile: OpProfile | None = None
     agent_version: str = ""
     format_version: int = FORMAT_VERSION
