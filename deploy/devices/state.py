@@ -75,6 +75,7 @@ class State:
         android: whether it is an Android device.
         root: whether commands run as root there.
         python: version of its ``python3``.
+        glibc_minor: minor version of its GNU C library 2, None where it has another.
         tools: which of the programs that we can use it has.
     """
 
@@ -103,6 +104,7 @@ class State:
     android: bool = False
     root: bool = False
     python: str | None = None
+    glibc_minor: int | None = None
     tools: tuple[str, ...] = ()
 
     @property
@@ -198,6 +200,7 @@ def parse_state(text: str) -> State:
         android=android,
         root=said.get("user") == "0",
         python=said.get("python"),
+        glibc_minor=_glibc_minor(said.get("glibc")),
         tools=tuple(sorted(key[5:] for key in said if key.startswith("tool."))),
     )
 
@@ -317,6 +320,11 @@ def _emulated(said: Mapping[str, str]) -> bool | None:
         or "dummy-virt" in said.get("model", "")
     )
     return True if known else None
+
+
+def _glibc_minor(text: str | None) -> int | None:
+    found = re.search(r"\b2\.(\d{1,3})\b", text or "")
+    return int(found[1]) if found else None
 
 
 def _foreground(text: str | None) -> str | None:

@@ -90,5 +90,6 @@ done
 if has python3; then
     tell python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
 fi
+tell glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 df -Pk "$1" 2>/dev/null | tail -n 1 | { read -r _ _ _ free _ && tell free "$free"; }
 echo end=1

@@ -1,0 +1,130 @@
+"""A board over ssh: Debian's arm64 OpenSSH server, emulated, on a port of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_tests.emulation.fake_cpuinfo import cpuinfo
+
+# In a mount namespace of its own, so that nothing needs to be unmounted afterwards.
+_ENTER = """
+set -e
+mount --rbind /sys "$1/sys"
+mount -t proc proc "$1/proc"
+mount --bind "$1/etc/fake_cpuinfo" "$1/proc/cpuinfo"
+mount --rbind /dev "$1/dev"
+root=$1
+shift
+exec chroot "$root" "$@"
+"""
+_SERVER = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey /etc/ssh/host_key
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+Subsystem sftp /usr/lib/openssh/sftp-server
+"""
+_CLIENT = """\
+Host board
+    HostName 127.0.0.1
+    Port {port}
+    User root
+    IdentityFile {folder}/id
+    IdentitiesOnly yes
+    UserKnownHostsFile {folder}/known_hosts
+"""
+START_S = 60
+
+
+@dataclass
+class Board:
+    """A running board.
+
+    Attributes:
+        root: its root folder, on this machine.
+        config: client configuration in which it is the host "board".
+        port: of 127.0.0.1.
+        server: the process of its sshd.
+    """
+
+    root: Path
+    config: Path
+    port: int
+    server: subprocess.Popen[bytes]
+
+    def stop(self, sign: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to everything on the board."""
+        os.killpg(self.server.pid, sign)
+
+
+@contextmanager
+def running(root: Path, folder: Path) -> Iterator[Board]:
+    """Start the board's sshd and wait until somebody can log in.
+
+    Args:
+        root: from ``rootfs.board``.
+        folder: where keys and the client's configuration go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    for name in ("id", "host_key"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
+        )
+    public = (folder / "host_key.pub").read_text().split()[:2]
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {' '.join(public)}\n")
+    (folder / "config").write_text(_CLIENT.format(port=port, folder=folder))
+    (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "host_key", root / "etc/ssh/host_key")
+    (root / "etc/ssh/host_key").chmod(0o600)
+    (root / "etc/ssh/sshd_test").write_text(_SERVER.format(port=port))
+    (root / "root/.ssh").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "id.pub", root / "root/.ssh/authorized_keys")
+    (root / "etc/fake_cpuinfo").write_text(cpuinfo(os.cpu_count() or 1))
+    command = ["/usr/sbin/sshd", "-D", "-f", "/etc/ssh/sshd_test", "-E", "/tmp/sshd.log"]
+    server = subprocess.Popen(
+        ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", _ENTER, "sh", root, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait(port, server, root / "tmp/sshd.log")
+        yield Board(root=root, config=folder / "config", port=port, server=server)
+    finally:
+        server.kill()  # and with it, by --kill-child, everything in its pid namespace
+        server.wait()
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        assert server.poll() is None, f"sshd ended: {log.read_text() if log.exists() else ''}"
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                connection.settimeout(5)
+                if connection.recv(3) == b"SSH":
+                    return
+        except OSError:
+            assert time.monotonic() < deadline, "sshd never listened"
+            time.sleep(0.1)
