@@ -1,7 +1,8 @@
 """What a TFLite file says of itself, read through the interpreter of either package.
 
-The interpreter also checks that a file is whole. The compiled model of LiteRT does not: it ends
-the process with a segmentation fault on a file that was cut short, so this comes first.
+ai-edge-litert's interpreter also runs FlatBuffers' verifier over the file. The compiled model does
+not: it ends the process with a segmentation fault on a file that was cut short, so this comes
+first. tflite-runtime verifies nothing: there, a damaged file ends the process.
 """
 
 from __future__ import annotations

@@ -194,6 +194,24 @@ def test_a_file_that_was_cut_short_is_refused(path: Path, tmp_path: Path, share:
         LiteRt().open({"model": cut}, Options())
 
 
+def test_what_only_the_verifier_minds_is_refused(
+    path: Path, feeds: dict[str, Any], tmp_path: Path
+) -> None:
+    """A name without a zero after it breaks the format, but no engine that trusts the file."""
+    interpreter = litert_graph.plain_interpreter(path)
+    name = interpreter.get_input_details()[0]["name"].encode()
+    content = bytearray(path.read_bytes())
+    end = content.index(len(name).to_bytes(4, "little") + name) + 4 + len(name)
+    assert content[end] == 0
+    content[end] = 1
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(content)
+    once, _ = on_litert._Compiled(damaged, 1).bind(feeds)
+    once()
+    with pytest.raises(ArtifactError, match="not a valid Flatbuffer"):
+        LiteRt().open({"model": damaged}, Options())
+
+
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.tflite"
     other.write_bytes(b"no flatbuffer" * 100)
