@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 OnLine = Callable[[str], None]
-OnBytes = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +80,13 @@ class Link(Protocol):
         """
         ...
 
-    def push(
-        self, source: Path, destination: str, *, timeout_s: float, on_bytes: OnBytes | None = None
-    ) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
         """Copy a file to a path on the device; a failure may leave a part of it there.
 
         Args:
             source: file on this machine.
             destination: absolute path there; its folder exists.
             timeout_s: longest time without an end.
-            on_bytes: called with the number of bytes that are there so far, where that is known.
 
         Raises:
             DeviceLost, DeviceRefused: as in :meth:`run`; DeviceRefused too when its disk is full.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from groundspeed.deploy.targets.link import Finished, OnBytes, OnLine
+from groundspeed.deploy.targets.link import Finished, OnLine
 from groundspeed.errors import DeviceLost
 
 # What an Android phone, a small router-like board, and a Debian board have.
@@ -99,9 +99,7 @@ class ShellLink:
         for client in list(self.clients):
             client.kill()
 
-    def push(
-        self, source: Path, destination: str, *, timeout_s: float, on_bytes: OnBytes | None = None
-    ) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
         self.pushed.append(source.name)
         shutil.copyfile(source, destination)
 
