@@ -1,9 +1,6 @@
 """What ncnn's own tools make of a float ncnn file: ``ncnn2table``, then ``ncnn2int8``.
 
-No package holds them. They are in ncnn's releases, and a build of its sources makes them:
-
-    cmake -S ncnn -B build -DCMAKE_BUILD_TYPE=Release -DNCNN_VULKAN=OFF -DNCNN_SIMPLEOCV=ON
-    cmake --build build --target ncnn2table ncnn2int8     # in build/tools/quantize
+No package holds them; they come with ncnn's releases.
 """
 
 from __future__ import annotations
