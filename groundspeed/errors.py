@@ -17,6 +17,7 @@
         ├── LaunchError            a measuring process ended without a result
         │   └── NonFiniteOutput    the network answered NaN or infinity
         ├── DeviceLost             a device went away, or does not answer
+        ├── BuildFailed            a program for a device could not be built
         ├── TrainingError          a training diverged
         └── StoreError             results could not be kept or read back
 
@@ -94,6 +95,10 @@ class NonFiniteOutput(LaunchError):
 
 class DeviceLost(CheckError):
     """A device went away or does not answer; what was started there may still go on."""
+
+
+class BuildFailed(CheckError):
+    """A program for a device, or what it is made of, could not be fetched or built."""
 
 
 class TrainingError(CheckError):
