@@ -62,7 +62,7 @@ def check(
         tolerance = TOLERANCES[precision]
         parity = compare(session, reference, check_inputs(inputs), written, tolerance=tolerance)
         values = canonical_values(program, inputs)
-        tensors = align(values, session.tensors(_feeds(inputs, written.inputs)), parity.tolerance)
+        tensors = align(values, session.tensors(feeds(inputs, written.inputs)), parity.tolerance)
     if not parity.passed:
         divergence = first_divergence(program, values, tensors.values())
         parity = dataclasses.replace(parity, first_divergence=divergence)
@@ -141,7 +141,7 @@ def _agreements(
     expected: list[list[Array]] = [[] for _ in written.outputs]
     found: list[list[Array]] = [[] for _ in written.outputs]
     for sample, outputs in answered:
-        answers = session.run(_feeds(sample, written.inputs))
+        answers = session.run(feeds(sample, written.inputs))
         for index, (output, spec) in enumerate(zip(outputs, written.outputs, strict=True)):
             expected[index].append(output.numpy())
             found[index].append(real(answers[spec.name], spec))
@@ -157,7 +157,8 @@ def flat(outputs: object) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def _feeds(inputs: Sequence[torch.Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
+def feeds(inputs: Sequence[torch.Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
+    """Return inputs of the network as a file takes them."""
     return {
         spec.name: stored(tensor.numpy(), spec) for tensor, spec in zip(inputs, specs, strict=True)
     }

@@ -120,10 +120,12 @@ def _demand(parity: Parity, what: str) -> None:
     # NaN first: it compares as neither larger nor smaller.
     worst = max(parity.agreements, key=lambda each: (isnan(each.max_relative), each.max_relative))
     first = f", first at {parity.first_divergence}" if parity.first_divergence else ""
+    keep = f"keep that layer in floating point with --keep-float {parity.layer}, or "
     raise ParityError(
         f"{what} computes something else than the network: output '{worst.output}' is off by "
-        f"{worst.max_relative:.2g} of its largest value, {parity.tolerance:.2g} is allowed{first}; "
-        "export in another precision or format"
+        f"{worst.max_relative:.2g} of its largest value, {parity.tolerance:.2g} is allowed{first}",
+        advice=f"{keep if parity.layer else ''}export in another precision or format",
+        layer=parity.layer,
     )
 
 

@@ -128,6 +128,8 @@ class Parity:
         passed: whether every output is finite and within the tolerance.
         first_divergence: the first tensor (in order of computation) that left the tolerance,
             with its module path; "" when none did or none could be tied.
+        layer: canonical op of the layer with integers that this tensor is computed by; "" in files
+            of floats, and for what is no layer.
         reference: what was compared with ("network in PyTorch, unfolded").
     """
 
@@ -136,6 +138,7 @@ class Parity:
     agreements: tuple[Agreement, ...]
     passed: bool
     first_divergence: str = ""
+    layer: str = ""
     reference: str = "the network in PyTorch, before any step"
 
 

@@ -82,7 +82,18 @@ class ConverterFailed(ExportError):
 
 
 class ParityError(ExportError):
-    """The written file computes something else than the network it came from."""
+    """The written file computes something else than the network it came from.
+
+    Attributes:
+        found: how it differs; the message without what to do.
+        layer: canonical op of the layer that is to blame, if in floating point it would not be;
+            "" where nobody knows.
+    """
+
+    def __init__(self, found: str, *, advice: str = "", layer: str = "") -> None:
+        super().__init__(f"{found}; {advice}" if advice else found)
+        self.found = found
+        self.layer = layer
 
 
 class LaunchError(CheckError):

@@ -74,22 +74,34 @@ class OnnxSession:
         """Yield every tensor of the file as written, by running it without optimization.
 
         A tensor that is quantized comes as the real values that its integers stand for: those are
-        what the file goes on with.
+        what the file goes on with. They stay where kernels of integers are fused, so that they come
+        from these kernels.
         """
         feeds = checked(self.inputs, inputs)
-        model = self._path.read_bytes()
-        nodes = onnx_wire.nodes(model)
+        nodes = onnx_wire.nodes(self._path.read_bytes())
         names = [name for node in nodes for name in node.outputs]
+        shown = _dequantized(nodes)
+        # One tensor at a time would run the network once for each, so all are held for a moment.
+        values = self._values(names, feeds, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        if shown:
+            kept = list(dict.fromkeys(shown.values()))
+            values |= self._values(kept, feeds, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        yield from ((name, values[shown.get(name, name)]) for name in names)
+
+    def _values(
+        self,
+        names: Sequence[str],
+        feeds: Mapping[str, Array],
+        level: onnxruntime.GraphOptimizationLevel,
+    ) -> dict[str, Array]:
+        model = self._path.read_bytes()
         extra = set(names) - set(onnx_wire.graph_outputs(model))
         options = self._session_options()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = level
         session = _open(
             onnx_wire.with_outputs(model, [name for name in names if name in extra]), options
         )
-        # One tensor at a time would run the network once for each, so all are held for a moment.
-        values = dict(zip(names, session.run(names, feeds), strict=True))
-        shown = _dequantized(nodes)
-        yield from ((name, values[shown.get(name, name)]) for name in names)
+        return dict(zip(names, session.run(names, feeds), strict=True))
 
     def profile(self, inputs: Mapping[str, Array], runs: int) -> OpProfile:
         """Time every op by the engine's own profiler; see ``Session.profile``."""

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,10 +15,11 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from groundspeed.artifact import Parity
-from groundspeed.export.check import Checked, check, compare, flat, open_written
+from groundspeed.export.check import Checked, check, compare, feeds, flat, open_written
 from groundspeed.export.formats import QUANTIZERS
 from groundspeed.export.parity import TOLERANCES, agreement
 from groundspeed.export.quantize.calibrate import Sample
+from groundspeed.export.quantize.divergence import first_beyond
 from groundspeed.export.quantize.quantizer import FileQuantizer
 from groundspeed.export.quantize.simulate import Simulation
 from groundspeed.export.writer import Written
@@ -68,7 +70,7 @@ def quantize_file(
     ends = {spec.name: str(name) for spec, name in zip(written.inputs, names, strict=True)}
     ties = {**ends, **floating.tensors}
     simulation = Simulation(program, quantization, symmetric=format == "ncnn")
-    tolerance = max(TOLERANCES["int8"], MARGIN * _cost(simulation, reference, samples, written))
+    tolerance = _allowed(_cost(simulation, reference, samples, written))
 
     def attempt(quantizer: FileQuantizer) -> tuple[Written, Parity]:
         made = quantizer.quantize(written, folder, ties, quantization)
@@ -84,7 +86,24 @@ def quantize_file(
     tensors = dict(floating.tensors)
     for suffix in quantizer.suffixes:
         tensors |= {f"{name}{suffix}": op for name, op in floating.tensors.items()}
+    if not parity.passed:
+        with closing(open_written(made, folder, runtime=runtime, precision=precision)) as session:
+            found = first_beyond(
+                program,
+                quantization,
+                ((each, session.tensors(feeds(each, made.inputs))) for each in samples),
+                tensors,
+                symmetric=format == "ncnn",
+                allowed=_allowed,
+            )
+        if found is not None:
+            parity = replace(parity, first_divergence=str(found), layer=found.layer)
     return made, Checked(parity=parity, tensors=tensors)
+
+
+def _allowed(predicted: float) -> float:
+    """Return the largest relative error that passes where the simulation has this one."""
+    return max(TOLERANCES["int8"], MARGIN * predicted)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.export import ExportedProgram
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import Interpreter, Node
 
 from groundspeed.export.graph import value_name
 from groundspeed.export.quantize.movement import CLAMPS, fused_activations, moves
@@ -75,7 +75,7 @@ class Simulation(Interpreter):
         only: Collection[str] | None = None,
         symmetric: bool = False,
         watch: Callable[[str, torch.Tensor], None] | None = None,
-        module: GraphModule | None = None,
+        module: torch.nn.Module | None = None,
     ) -> None:
         super().__init__(module or program.module(check_guards=False))
         self._watch = watch

@@ -34,7 +34,7 @@ def agreement(name, difference):
 def converts(monkeypatch):
     """Return a function that puts a stand-in in the place of the child process."""
 
-    def put(*, differences=(1e-6,), error=None):
+    def put(*, differences=(1e-6,), error=None, layer=""):
         def convert(prepared, *, folder, **options):
             (folder / "model.bin").write_bytes(b"weights")
             if error is not None:
@@ -46,6 +46,7 @@ def converts(monkeypatch):
                 agreements=agreements,
                 passed=all(d <= 1e-4 for d in differences),
                 first_divergence="conv2d (module 'stem')",
+                layer=layer,
             )
             return Answer(written=Written(files=(), inputs=(), outputs=()), parity=parity)
 
@@ -80,6 +81,14 @@ def test_a_file_that_computes_something_else_never_gets_its_name(
     with pytest.raises(ParityError, match=message):
         export(small, tmp_path / "small")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_of_integers_that_is_wrong_can_be_kept_in_floating_point(small, tmp_path, converts):
+    converts(differences=(0.5,), layer="conv2d")
+    with pytest.raises(ParityError, match="with --keep-float conv2d, or export in") as raised:
+        export(small, tmp_path / "small")
+    assert raised.value.layer == "conv2d"
+    assert raised.value.found.endswith("first at conv2d (module 'stem')")
 
 
 @pytest.mark.parametrize("error", [ConverterFailed("crashed"), KeyboardInterrupt()])
