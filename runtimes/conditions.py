@@ -41,7 +41,7 @@ def read_machine(root: Path = ROOT) -> Machine:
         memory_bytes=_memory_bytes(root),
         governor=", ".join(sorted(name for name in governors if name)) or None,
         features=tuple(name for name in FEATURES if name in present),
-        emulated=True if re.search(r"QEMU|TCG", cpuinfo) else None,
+        emulated=_emulated(root, cpuinfo),
     )
 
 
@@ -61,6 +61,15 @@ def read_conditions(root: Path = ROOT) -> Conditions:
 def memory_bytes(field: str, root: Path = ROOT) -> int | None:
     """Return a size of this process: "VmHWM" is the largest resident set, "VmRSS" today's."""
     return _kibibytes(_text(root / "proc/self/status") or "", field)
+
+
+def _emulated(root: Path, cpuinfo: str) -> bool | None:
+    """True where something gives it away; else unknown, for an emulator may hide well."""
+    # Only kernels of x86 have this file: where programs are of another kind, something emulates.
+    foreign = (root / "proc/self/arch_status").exists() and not re.fullmatch(
+        r"x86_64|i[3-6]86|AMD64", platform.machine()
+    )
+    return True if foreign or re.search(r"QEMU|TCG", cpuinfo) else None
 
 
 def _model(root: Path, cpuinfo: str) -> str | None:
