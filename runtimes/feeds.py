@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,6 +79,20 @@ def read_feeds(path: Path) -> dict[str, Array]:
         raise InputError(
             f"{path} is no .npz file of plain arrays ({error}); write it with numpy.savez"
         ) from error
+
+
+def as_npz(arrays: Mapping[str, Array]) -> bytes:
+    """Return arrays as an ``.npz`` file, the same bytes for the same arrays.
+
+    ``numpy.savez`` takes arrays by keyword, so that a tensor named as one of its own would be lost;
+    and which those are, differs between versions of numpy.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def file_of(files: Mapping[str, Path], role: str, runtime: str) -> Path:

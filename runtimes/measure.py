@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import io
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from groundspeed.measurement import PRECISIONS, Conditions, Job, Launch
 from groundspeed.runtimes.affinity import restrict
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import memory_bytes, read_conditions, read_machine
-from groundspeed.runtimes.feeds import checked, random_feeds, read_feeds
+from groundspeed.runtimes.feeds import as_npz, checked, random_feeds, read_feeds
 from groundspeed.runtimes.session import Array, Runtime
 from groundspeed.runtimes.warmup import warm_up
 
@@ -67,7 +65,7 @@ def launch(job: Job, report_progress: Callable[[str], object]) -> Launch:
     outputs = session.run(feeds)
     check_finite(outputs)
     if job.outputs is not None:
-        _save(job.outputs, outputs)
+        write_atomically(job.outputs, as_npz(outputs))
     profile = None
     if job.action == "profile":
         runs = profiled_runs(job.profile_runs, samples_ns)
@@ -170,9 +168,3 @@ def _sample(call: Callable[[], object], job: Job) -> tuple[tuple[int, ...], tupl
         if was_enabled:
             gc.enable()
     return tuple(samples), tuple(looks)
-
-
-def _save(path: Path, outputs: Mapping[str, Array]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **outputs)
-    write_atomically(path, buffer.getvalue())

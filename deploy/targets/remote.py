@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import tempfile
 from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
 
 from groundspeed.deploy.agents.agent import Agent
 from groundspeed.deploy.targets.cache import Cache
@@ -20,7 +17,7 @@ from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
 from groundspeed.errors import LaunchError
 from groundspeed.measurement import Job, Launch, Machine
-from groundspeed.runtimes.feeds import random_feeds
+from groundspeed.runtimes.feeds import as_npz, random_feeds
 
 T = TypeVar("T")
 
@@ -128,6 +125,4 @@ class RemoteTarget:
 
 def _npz(job: Job) -> bytes:
     """Return the seeded inputs that the agent in Python would make itself."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **random_feeds(job.specs, job.seed))
-    return buffer.getvalue()
+    return as_npz(random_feeds(job.specs, job.seed))
