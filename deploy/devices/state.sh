@@ -8,7 +8,13 @@ root=$2
 cpus=$root/sys/devices/system/cpu
 
 tell() { [ -n "$2" ] && printf '%s=%s\n' "$1" "$2"; }
-first() { [ -r "$1" ] && IFS= read -r line <"$1" 2>/dev/null && printf '%s' "$line"; }
+# Forks are what a small device is slow at, so files are read by the shell itself.
+first() {
+    line=
+    [ -r "$1" ] && IFS= read -r line <"$1" 2>/dev/null
+    [ -n "$line" ]
+}
+file() { first "$2" && printf '%s=%s\n' "$1" "$line"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 tell name "$(uname -n)"
@@ -16,8 +22,8 @@ tell architecture "$(uname -m)"
 tell system "$(uname -srv)"
 tell user "$(id -u)"
 tell time "$(date -u +%s)"
-tell boot "$(first "$root/proc/sys/kernel/random/boot_id")"
-tell load "$(first "$root/proc/loadavg")"
+file boot "$root/proc/sys/kernel/random/boot_id"
+file load "$root/proc/loadavg"
 tell memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' "$root/proc/meminfo" 2>/dev/null)"
 # It ends in a zero byte, which shells leave out.
 tell model "$(cat "$root/proc/device-tree/model" 2>/dev/null)"
@@ -29,11 +35,11 @@ tell features "$(sed -nE 's/^(Features|flags)[[:space:]]*: //p' "$root/proc/cpui
 [ -e "$root/proc/self/arch_status" ] && tell kernel_kind x86
 grep -qs -e QEMU -e TCG "$root/proc/cpuinfo" && tell emulator qemu
 
-tell cpus.present "$(first "$cpus/present")"
-tell cpus.online "$(first "$cpus/online")"
+file cpus.present "$cpus/present"
+file cpus.online "$cpus/online"
 tell cpus.count "$(nproc 2>/dev/null)"
 for cpu in "$cpus"/cpu[0-9]*; do
-    tell "capacity.${cpu##*/cpu}" "$(first "$cpu/cpu_capacity")"
+    file "capacity.${cpu##*/cpu}" "$cpu/cpu_capacity"
 done
 sed -n 's/^CPU part[[:space:]]*: //p' "$root/proc/cpuinfo" 2>/dev/null | {
     number=0
@@ -46,31 +52,28 @@ for policy in "$cpus"/cpufreq/policy[0-9]*; do
     [ -d "$policy" ] || continue
     for key in related_cpus scaling_governor scaling_cur_freq scaling_min_freq scaling_max_freq \
         cpuinfo_min_freq cpuinfo_max_freq scaling_available_governors; do
-        tell "policy.${policy##*/policy}.$key" "$(first "$policy/$key")"
+        file "policy.${policy##*/policy}.$key" "$policy/$key"
     done
     [ -w "$policy/scaling_governor" ] && tell "policy.${policy##*/policy}.writable" 1
 done
 
 for zone in "$root"/sys/class/thermal/thermal_zone[0-9]*; do
-    [ -d "$zone" ] && tell "zone.${zone##*/thermal_zone}.$(first "$zone/type")" "$(first "$zone/temp")"
+    first "$zone/type" && file "zone.${zone##*/thermal_zone}.$line" "$zone/temp"
 done
 for device in "$root"/sys/class/thermal/cooling_device[0-9]*; do
-    [ -d "$device" ] &&
-        tell "cooling.${device##*/cooling_device}.$(first "$device/type")" "$(first "$device/cur_state")"
+    first "$device/type" && file "cooling.${device##*/cooling_device}.$line" "$device/cur_state"
 done
 for supply in "$root"/sys/class/power_supply/*; do
-    [ "$(first "$supply/type")" = Battery ] || continue
-    tell battery.percent "$(first "$supply/capacity")"
-    tell battery.status "$(first "$supply/status")"
+    first "$supply/type" && [ "$line" = Battery ] || continue
+    file battery.percent "$supply/capacity"
+    file battery.status "$supply/status"
 done
 if has vcgencmd; then tell raspberry.throttled "$(vcgencmd get_throttled 2>/dev/null)"; fi
 if has nvpmodel; then tell jetson.mode "$(nvpmodel -q 2>/dev/null | head -n 1)"; fi
 
 if has getprop; then
-    for key in ro.product.manufacturer ro.product.model ro.soc.model ro.board.platform \
-        ro.build.fingerprint ro.build.version.sdk ro.product.cpu.abilist ro.kernel.qemu; do
-        tell "property.$key" "$(getprop "$key")"
-    done
+    getprop 2>/dev/null | sed -nE \
+        's/^\[(ro\.(product|soc|build|kernel)\.[a-z.]+)\]: \[(.*)\]$/property.\1=\3/p'
     dumpsys battery 2>/dev/null |
         sed -nE 's/^ *(AC powered|USB powered|level|scale|temperature): */android.battery.\1=/p'
     # "Cached temperatures" may be hours old.
