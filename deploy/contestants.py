@@ -132,12 +132,17 @@ class OpenNetwork:
         import torch
 
         self.name = f"{network.name} in PyTorch"
-        if len(network.inputs) != 1 or not isinstance(network.module, torch.nn.Module):
+        module = network.module
+        if isinstance(module, torch.export.ExportedProgram):
+            module = module.module()  # it is in the mode that it was exported in
+        elif isinstance(module, torch.nn.Module):
+            module = module.eval()
+        if len(network.inputs) != 1 or not isinstance(module, torch.nn.Module):
             raise InputError(
                 f"{network.name} cannot be evaluated in PyTorch: it has several inputs, or it is "
-                "no torch.nn.Module; leave out --network"
+                "no network of torch; leave out --network"
             )
-        self._module = network.module.eval()
+        self._module = module
         self.shape = tuple(network.inputs[0].shape)
         self._samples: Floats = np.empty((0,), np.float32)
 

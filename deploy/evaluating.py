@@ -29,7 +29,7 @@ OnProgress = Callable[[str, int, int], None]
 
 def evaluate(
     artifacts: Mapping[str, Artifact],
-    data: str,
+    data: str | Data,
     *,
     network: Network | None = None,
     reference: str | None = None,
@@ -46,10 +46,10 @@ def evaluate(
 
     Args:
         artifacts: name -> what to evaluate.
-        data: what the user names, as in :func:`groundspeed.deploy.data.load_data`.
+        data: what the user names, as in :func:`groundspeed.deploy.data.load_data`, or the samples.
         network: the float network, run in PyTorch.
         reference: name of the artifact to compare with.
-        samples: how many samples at most; None for all.
+        samples: how many samples at most of what is named; None for all.
         seed: of the choice among more.
         threads: threads for each runtime.
         per_tensor: whether to compare the tensors inside the files too, on a few samples.
@@ -71,7 +71,9 @@ def evaluate(
         evaluator.choose_reference(reference, has_network=network is not None)
         if per_tensor:
             evaluator.tied_reference()
-        loaded = load_data(data, shape=evaluator.shape, limit=samples, seed=seed)
+        loaded = data
+        if not isinstance(loaded, Data):
+            loaded = load_data(loaded, shape=evaluator.shape, limit=samples, seed=seed)
         evaluator.score(loaded)
         if per_tensor:
             evaluator.compare_tensors(loaded)
@@ -252,7 +254,7 @@ class _Evaluator:
         data: str,
     ) -> None:
         if labels is not None:
-            _check_labels(labels, outputs, data)
+            check_labels(labels, outputs, data)
         try:
             entry.tally.add(outputs, expected, labels)
         except InputError as error:
@@ -266,7 +268,17 @@ class _Evaluator:
             self._on_progress(what, done, total)
 
 
-def _check_labels(labels: NDArray[np.int64], outputs: Sequence[Floats], data: str) -> None:
+def check_labels(labels: NDArray[np.int64], outputs: Sequence[Floats], data: str) -> None:
+    """Refuse classes that the network does not know.
+
+    Args:
+        labels: classes of some samples.
+        outputs: what a network answered to any samples.
+        data: what the samples are, for the message.
+
+    Raises:
+        DataError: there is one.
+    """
     scores = class_scores(outputs)
     if scores is not None and labels.max() >= scores.shape[1]:
         raise DataError(

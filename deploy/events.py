@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from groundspeed.deploy.plan import Cell, Plan, Stop
-from groundspeed.deploy.store.rows import StoredLaunch
+from groundspeed.deploy.store.rows import StoredEvaluation, StoredLaunch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,29 @@ class Launched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evaluating:
+    """The file of a cell answers test data.
+
+    Attributes:
+        cell: one of the cells that share the file.
+        done: samples answered so far.
+        total: all samples.
+    """
+
+    cell: Cell
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """How right the file of a cell is, now or from an earlier run, is stored."""
+
+    cell: Cell
+    stored: StoredEvaluation
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished:
     """Nothing more is going to be launched, and why."""
 
@@ -83,6 +106,15 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | Exporting | Exported | RoundStarted | Launching | Progress | Launched | RunFinished
+    RunStarted
+    | Exporting
+    | Exported
+    | RoundStarted
+    | Launching
+    | Progress
+    | Launched
+    | Evaluating
+    | Evaluated
+    | RunFinished
 )
 OnEvent = Callable[[Event], None]

@@ -1,12 +1,12 @@
-"""Carry out what a run has not done yet: export, launch in rounds, profile."""
+"""Carry out what a run has not done yet: export, launch in rounds, profile, evaluate."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from groundspeed.artifact import Artifact
+from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy import comparability, statistics
 from groundspeed.deploy.events import (
     Event,
@@ -21,6 +21,7 @@ from groundspeed.deploy.events import (
     RunStarted,
 )
 from groundspeed.deploy.plan import Cell, Stop, job
+from groundspeed.deploy.scoring import Scorer, score
 from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
 from groundspeed.deploy.store.store import Store, now
 from groundspeed.deploy.targets.target import Target
@@ -46,6 +47,7 @@ class Execution:
         target: where to launch.
         export_one: see ``pipeline.run``.
         on_event: see ``pipeline.run``.
+        scorers: see ``pipeline.run``.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Execution:
         target: Target,
         export_one: ExportOne,
         on_event: OnEvent | None,
+        scorers: Mapping[Source, Scorer],
     ) -> None:
         self._run = run
         self._plan = run.plan
@@ -62,10 +65,11 @@ class Execution:
         self._target = target
         self._export_one = export_one
         self._on_event = on_event
+        self._scorers = scorers
         self._launches = [store.launches(cell) for cell in store.cells(run)]
 
     def carry_out(self) -> None:
-        """Export, measure and profile what is not stored yet."""
+        """Export, measure, profile and evaluate what is not stored yet."""
         done = sum(len(launches) for launches in self._launches)
         self._tell(RunStarted(run_id=self._run.id, plan=self._plan, done=done))
         self._export()
@@ -77,6 +81,8 @@ class Execution:
         }
         stopped = self._measure()
         self._profile()
+        # Last, so that no launch meets a machine that is hot from it.
+        score(self._cells, self._artifacts, self._scorers, self._store, self._tell)
         self._store.finish_run(self._run.id, stopped)
         self._tell(RunFinished(run_id=self._run.id, stopped=stopped))
 

@@ -103,6 +103,18 @@ class Exporter:
             self._program(), self._quantizing, on_progress=self._on_progress
         )
 
+    def check_data(self, precisions: Iterable[str]) -> None:
+        """Read the data to calibrate on once, if a precision needs them.
+
+        Raises:
+            DataError: none were named, or they cannot be used.
+        """
+        from groundspeed.export.prepare import Prepared
+
+        # A graph that cannot be quantized is told for each of its files.
+        if any(map(quantizing.needs_data, precisions)) and isinstance(self.prepared, Prepared):
+            quantizing.calibration_samples(self.prepared, self._quantizing)
+
     def _program(self) -> Prepared:
         from groundspeed.export.prepare import Prepared
 

@@ -6,7 +6,7 @@ interrupted, however hard, goes on where it was when the same plan is run once m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from groundspeed.artifact import Source
@@ -14,6 +14,7 @@ from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.execution import Execution, ExportOne
 from groundspeed.deploy.plan import Plan, Settings, product
 from groundspeed.deploy.results import RunResult, read
+from groundspeed.deploy.scoring import Scorer
 from groundspeed.deploy.store.rows import StoredRun
 from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
@@ -32,6 +33,7 @@ def run(
     command: str = "",
     fresh: bool = False,
     on_event: OnEvent | None = None,
+    scorers: Mapping[Source, Scorer] | None = None,
 ) -> RunResult:
     """Export and measure every combination, and return what the store now holds of it.
 
@@ -48,6 +50,7 @@ def run(
         command: the command line that makes the run again, for reports.
         fresh: begin anew even if an unfinished run of the same plan exists.
         on_event: called with everything that happens.
+        scorers: what evaluates the files of each network; None evaluates nothing.
 
     Raises:
         CheckError: the machine or a runtime changed since the unfinished run began.
@@ -69,6 +72,7 @@ def run(
         command=command,
         fresh=fresh,
         on_event=on_event,
+        scorers=scorers,
     )
 
 
@@ -81,11 +85,12 @@ def execute(
     command: str = "",
     fresh: bool = False,
     on_event: OnEvent | None = None,
+    scorers: Mapping[Source, Scorer] | None = None,
 ) -> RunResult:
     """Carry a plan out, or the rest of it; see :func:`run`."""
     with _claimed(store, plan, command, fresh=fresh) as stored:
         try:
-            Execution(stored, store, target, export_one, on_event).carry_out()
+            Execution(stored, store, target, export_one, on_event, scorers or {}).carry_out()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"run {stored.id} was interrupted; everything measured so far is kept in "

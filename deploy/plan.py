@@ -47,6 +47,8 @@ class Settings:
         cpus: logical CPUs to stay on; empty leaves it to the system.
         exporting: what else decides which files are measured (layout, how integers are fitted), as
             JSON: an interrupted run goes on only with the same.
+        test: what decides the accuracy of each network's files, as JSON; "" without test data. An
+            interrupted run goes on only with the same.
         seed: of the order of launches, and of the random inputs.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     profile_runs: int = 100
     cpus: tuple[int, ...] = ()
     exporting: str = ""
+    test: str = ""
     seed: int = 0
 
 

@@ -65,15 +65,7 @@ def quantized(
     """
     from groundspeed.export.quantize.quantize import quantize
 
-    if asked.data:
-        samples, name, notes = _loaded(prepared, asked)
-    elif prepared.learned:
-        samples, name, notes = [], "quantization-aware training", ()
-    else:
-        raise DataError(
-            "int8 needs data to calibrate on: name some with --data (a folder of images, an .npz "
-            "file, file.py:callable, or a set such as fashion_mnist:train)"
-        )
+    samples, name, notes = calibration_samples(prepared, asked)
     return quantize(
         prepared,
         samples,
@@ -97,14 +89,25 @@ def only_weights(prepared: Prepared, asked: Quantizing) -> QuantizedNetwork:
     )
 
 
-def _loaded(
+def calibration_samples(
     prepared: Prepared, asked: Quantizing
 ) -> tuple[list[tuple[torch.Tensor, ...]], str, tuple[str, ...]]:
-    """Return the samples that the user named, each as the network's inputs, with name and notes."""
+    """Return the samples that the user named, each as the network's inputs, with name and notes.
+
+    Raises:
+        DataError: none were named, or they cannot be used.
+    """
     import torch
 
     from groundspeed.deploy.data import load_data
 
+    if not asked.data and prepared.learned:
+        return [], "quantization-aware training", ()
+    if not asked.data:
+        raise DataError(
+            "int8 needs data to calibrate on: name some with --data (a folder of images, an .npz "
+            "file, file.py:callable, or a set such as fashion_mnist:train)"
+        )
     if len(prepared.inputs) != 1:
         raise DataError(
             f"the network has {len(prepared.inputs)} inputs, and data hold one for each sample; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from groundspeed.artifact import Artifact
 from groundspeed.deploy import statistics
 from groundspeed.deploy.plan import Cell
-from groundspeed.deploy.store.rows import StoredLaunch, StoredRun
+from groundspeed.deploy.store.rows import StoredEvaluation, StoredLaunch, StoredRun
 from groundspeed.deploy.store.store import Store
 from groundspeed.measurement import Launch
 
@@ -21,12 +21,14 @@ class CellResult:
         artifact: the measured file, None when there is none.
         export_error: why there is none.
         stored: all launches in the order they were made, failed ones among them.
+        evaluation: how right the file is; None without test data.
     """
 
     cell: Cell
     artifact: Artifact | None
     export_error: str | None
     stored: tuple[StoredLaunch, ...]
+    evaluation: StoredEvaluation | None = None
 
     @property
     def launches(self) -> tuple[Launch, ...]:
@@ -60,8 +62,11 @@ class RunResult:
 
     @property
     def failed(self) -> bool:
-        """Whether any launch failed; what cannot be exported is a finding and no failure."""
-        return any(cell.failures for cell in self.cells)
+        """Whether a launch or an evaluation failed; what cannot be exported is a finding and no failure."""
+        return any(
+            cell.failures or (cell.evaluation is not None and cell.evaluation.error)
+            for cell in self.cells
+        )
 
 
 def read(store: Store, run_id: int | None = None) -> RunResult:
@@ -81,6 +86,9 @@ def read(store: Store, run_id: int | None = None) -> RunResult:
                 artifact=store.artifact(stored.artifact_id) if stored.artifact_id else None,
                 export_error=stored.export_error,
                 stored=tuple(store.launches(stored)),
+                evaluation=None
+                if stored.evaluation_id is None
+                else store.evaluation(stored.evaluation_id),
             )
             for stored in store.cells(run)
         ),

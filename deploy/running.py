@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from groundspeed.artifact import Artifact
+from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy import pipeline, sources
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.exporting import DEFAULT_TIMEOUT_S, Exporter
 from groundspeed.deploy.plan import Cell, Settings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.results import RunResult
-from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.scoring import Scorer
+from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.catalog import open_target
 from groundspeed.documents import dump
 from groundspeed.runtimes.catalog import RUNTIMES
@@ -37,12 +38,16 @@ def run(
     layout: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     quantizing: Quantizing | None = None,
+    test: str | None = None,
+    test_samples: int | None = None,
     fresh: bool = False,
     command: str = "",
     on_event: OnEvent | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> tuple[RunResult, Path]:
-    """Export, measure and profile networks, and write the report.
+    """Export, measure, profile and evaluate networks, and write the report.
+
+    Data are read before anything else, so that bad ones cost no time.
 
     Args:
         networks: as in :func:`groundspeed.deploy.sources.load`.
@@ -57,6 +62,8 @@ def run(
         layout: layout of TFLite's image inputs.
         timeout_s: longest time that one converter may take.
         quantizing: what is asked of precisions of integers.
+        test: data to evaluate every file on; None evaluates none.
+        test_samples: how many samples of them at most; None for all.
         fresh: begin anew even if an unfinished run of the same plan exists.
         command: the command line that makes the run again.
         on_event: called with everything that the run does.
@@ -66,6 +73,7 @@ def run(
         The run, and the path of its report.
 
     Raises:
+        DataError: the data to calibrate or to evaluate on cannot be used.
         GroundspeedError: as in ``sources.load`` and ``pipeline.run``.
     """
     from groundspeed.export.formats import check_precisions, format_for
@@ -78,12 +86,25 @@ def run(
     asked = _mixed_as_measured(quantizing or Quantizing(), threads, settings)
     # Not a temporary folder: the log of a converter that failed stays here.
     exports = store_folder / "exports"
-    exporters = {}
+    target = open_target()
+    exporters: dict[Source, Exporter] = {}
+    scorers: dict[Source, Scorer] = {}
     for spec in networks:
         tell(f"loading {spec}")
         network = sources.load(spec, input_shapes=input_shapes, weights=weights)
         exporter = Exporter(network, exports, layout=layout, timeout_s=timeout_s, quantizing=asked)
+        exporter.check_data(precisions)
         exporters[exporter.source] = exporter
+        if test is not None:
+            tell(f"reading {test}")
+            scorers[exporter.source] = Scorer(
+                network,
+                test,
+                machine=machine_id(target.facts()),
+                samples=test_samples,
+                threads=threads[0],
+            )
+    tests = [scorer.digest(s, r) for s, scorer in scorers.items() for r in runtimes]
     made: list[Path] = []
 
     def export_one(cell: Cell) -> Artifact:
@@ -99,12 +120,17 @@ def run(
                 precisions,
                 threads,
                 store=store,
-                target=open_target(),
+                target=target,
                 export_one=export_one,
-                settings=replace(settings or Settings(), exporting=dump([layout, quantizing])),
+                settings=replace(
+                    settings or Settings(),
+                    exporting=dump([layout, quantizing]),
+                    test=dump(tests) if tests else "",
+                ),
                 command=command,
                 fresh=fresh,
                 on_event=on_event,
+                scorers=scorers,
             )
     finally:
         # The store has copies of them, by content.

@@ -102,6 +102,12 @@ class RunProgress(_Bar):
                 self._progress.advance(self._task)
                 if stored.error is not None:
                     self._console.print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
+            case events.Evaluating(cell=cell, done=done, total=total):
+                if done == 0:
+                    self.say(f"evaluating {cell.network.name} in {cell.runtime}, {cell.precision}")
+                self._progress.update(self._task, completed=done, total=total)
+            case events.Evaluated(cell=cell, stored=stored) if stored.error is not None:
+                self._console.print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
             case events.RunFinished(stopped=stopped):
                 self.say(f"done: {stopped.value}")
             case _:

@@ -48,9 +48,29 @@ def _cell(result: CellResult) -> dict[str, Any]:
         "parity": artifact.manifest.parity if artifact else None,
         "export_error": result.export_error,
         "failures": result.failures,
+        "accuracy": _accuracy(result),
         "launches": len(result.launches),
         "latency": result.latency,
         "breakdown": _breakdown(result),
+    }
+
+
+def _accuracy(result: CellResult) -> dict[str, Any] | None:
+    stored = result.evaluation
+    if stored is None:
+        return None
+    evaluation, scored = stored.evaluation, stored.scored
+    return {
+        "data": evaluation.data if evaluation else None,
+        "samples": evaluation.samples if evaluation else None,
+        "reference": evaluation.reference if evaluation else None,
+        "top1": scored.top1 if scored else None,
+        "top5": scored.top5 if scored else None,
+        "agreement": scored.agreement if scored else None,
+        "lost": scored.lost if scored else None,
+        "gained": scored.gained if scored else None,
+        "sqnr_db": scored.sqnr_db if scored else None,
+        "error": stored.error,
     }
 
 

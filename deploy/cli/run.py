@@ -36,6 +36,14 @@ from groundspeed.deploy.quantizing import Quantizing
 @round_options
 @conversion_options
 @quantization_options
+@click.option(
+    "--test",
+    help="What to test every file on: data as for --data, labelled or not, such as "
+    "fashion_mnist:test.",
+)
+@click.option(
+    "--test-samples", type=click.IntRange(min=1), help="Samples to test on at most.  [default: all]"
+)
 @network_options
 @click.option(
     "--report",
@@ -58,6 +66,8 @@ def command(
     layout: str | None,
     timeout_s: float,
     quantizing: Quantizing,
+    test: str | None,
+    test_samples: int | None,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     report: Path | None,
@@ -68,11 +78,13 @@ def command(
 
     Each NETWORK is a name of the zoo, path/to/file.py:callable, package.module:callable, an .onnx
     or a .pt2 file. Launches of all combinations are interleaved. Every result is stored at once:
-    an interrupted run goes on where it was when the same command is run again.
+    an interrupted run goes on where it was when the same command is run again. With --test, every
+    file is also run on those data, and compared with the network in PyTorch.
 
     \b
     Example:
       groundspeed run shufflenet_v2_x1_0 mobilenet_v2 --runtimes onnxruntime,ncnn --threads 1,2
+      groundspeed run mobilenet_v2 --weights w.pt --precision fp32,int8 --data photos/ --test held_out/
     """
     from groundspeed.deploy import running
     from groundspeed.deploy.cli.results import show
@@ -98,6 +110,8 @@ def command(
             layout=layout,
             timeout_s=timeout_s,
             quantizing=quantizing,
+            test=test,
+            test_samples=test_samples,
             fresh=fresh,
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
             on_event=progress,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy import comparability
+from groundspeed.deploy.evaluation import Evaluation, Scored
 from groundspeed.deploy.plan import Cell, Plan
 from groundspeed.deploy.store import blobs
 from groundspeed.documents import dump, from_plain, to_plain
@@ -49,6 +50,7 @@ class StoredCell:
         cell: what it is.
         artifact_id: what is measured; None until it is exported.
         export_error: why there is no artifact.
+        evaluation_id: how right the artifact is; None until it was run on test data.
     """
 
     id: int
@@ -56,6 +58,27 @@ class StoredCell:
     cell: Cell
     artifact_id: str | None
     export_error: str | None
+    evaluation_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvaluation:
+    """How right an artifact is on test data, or the reason why nobody knows.
+
+    Attributes:
+        evaluated_at: UTC time, ISO 8601.
+        evaluation: the artifact in its last row, the float network before it if it could be run.
+        error: why there is no accuracy.
+    """
+
+    evaluated_at: str
+    evaluation: Evaluation | None = None
+    error: str | None = None
+
+    @property
+    def scored(self) -> Scored | None:
+        """What the artifact makes of the data; None when there is no accuracy."""
+        return self.evaluation.rows[-1] if self.evaluation and self.error is None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +158,20 @@ def to_launch(row: sa.Row[Any]) -> StoredLaunch:
         launch=launch,
         error=row.error,
         comparability=None if row.comparability is None else json.loads(row.comparability),
+    )
+
+
+def to_evaluation(row: sa.Row[Any]) -> StoredEvaluation:
+    """Return the evaluation that a row of the table ``evaluation`` holds.
+
+    Raises:
+        ValueError: the row's document is not that of an evaluation.
+    """
+    plain = None if row.document is None else json.loads(row.document)
+    return StoredEvaluation(
+        evaluated_at=row.evaluated_at,
+        evaluation=None if plain is None else from_plain(Evaluation, plain),
+        error=row.error,
     )
 
 

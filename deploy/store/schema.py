@@ -1,9 +1,9 @@
 """The tables of the store, as the newest migration leaves them.
 
     machine ◀── launch ──▶ cell ──▶ run
-                             │
-                             ▼
-                          artifact
+                           │   │
+                           ▼   ▼
+                  evaluation ──▶ artifact
 
 A row is written once, and committed as soon as it exists. Values cross as the JSON of their
 dataclass (``document``); the columns beside it are what queries ask for. Durations are
@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"  # of the newest migration
+REVISION = "0002"  # of the newest migration
 
 metadata = MetaData()
 
@@ -68,7 +68,19 @@ cell = Table(
     Column("threads", Integer, nullable=False),
     Column("artifact_id", ForeignKey("artifact.id"), comment="null until it is exported"),
     Column("export_error", String, comment="why there is no artifact"),
+    Column("evaluation_id", ForeignKey("evaluation.id"), comment="null without test data"),
     UniqueConstraint("run_id", "ordinal"),
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("artifact_id", ForeignKey("artifact.id"), nullable=False),
+    Column("test_digest", String, nullable=False, index=True, comment="of all that decides it"),
+    Column("evaluated_at", String, nullable=False),
+    Column("error", String, comment="why there is no accuracy"),
+    Column("document", String, comment="Evaluation"),
 )
 
 launch = Table(

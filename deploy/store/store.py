@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.plan import Plan, Stop
 from groundspeed.deploy.store import database, rows, schema, shelf
-from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
+from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredLaunch, StoredRun
 from groundspeed.documents import dump
 from groundspeed.errors import StoreError, UsageError
 from groundspeed.measurement import Machine
@@ -156,6 +156,7 @@ class Store:
                 cell=run.plan.cells[row.ordinal],
                 artifact_id=row.artifact_id,
                 export_error=row.export_error,
+                evaluation_id=row.evaluation_id,
             )
             for row in self._read(query)
         ]
@@ -167,6 +168,10 @@ class Store:
     def set_export_error(self, cell_ids: list[int], reason: str) -> None:
         """Say why some cells have no file."""
         self._set_cells(cell_ids, export_error=reason)
+
+    def set_evaluation(self, cell_ids: list[int], evaluation_id: int) -> None:
+        """Say how right the file of some cells is; that is stored already."""
+        self._set_cells(cell_ids, evaluation_id=evaluation_id)
 
     def add_launch(self, cell: StoredCell, artifact: Artifact, launch: StoredLaunch) -> None:
         """Store one launch of a cell, be it a result or a failure.
@@ -225,6 +230,59 @@ class Store:
         )
         return self._read(query if network is None else query.where(cell.network == network))
 
+    # ---- accuracy -----------------------------------------------------------------------------
+
+    def add_evaluation(
+        self, artifact_id: str, test_digest: str, evaluation: StoredEvaluation
+    ) -> int:
+        """Store how right a kept artifact is, be it a result or a failure; return its number.
+
+        Args:
+            artifact_id: the artifact.
+            test_digest: digest of everything that decides the result but the artifact.
+            evaluation: the result.
+        """
+        found = evaluation.evaluation
+        with self._writing() as connection:
+            return _key(
+                connection.execute(
+                    schema.evaluation.insert().values(
+                        artifact_id=artifact_id,
+                        test_digest=test_digest,
+                        evaluated_at=evaluation.evaluated_at,
+                        error=evaluation.error,
+                        document=None if found is None else dump(found),
+                    )
+                )
+            )
+
+    def known_evaluation(self, artifact_id: str, test_digest: str) -> int | None:
+        """Return the number of a result that is stored already; failures are none."""
+        table = schema.evaluation.c
+        query = sa.select(table.id).where(
+            table.artifact_id == artifact_id,
+            table.test_digest == test_digest,
+            table.error.is_(None),
+        )
+        found = self._read(query.limit(1))
+        return int(found[0].id) if found else None
+
+    def evaluation(self, evaluation_id: int) -> StoredEvaluation:
+        """Return a stored evaluation.
+
+        Raises:
+            StoreError: it cannot be read back.
+        """
+        table = schema.evaluation
+        (row,) = self._read(table.select().where(table.c.id == evaluation_id))
+        try:
+            return rows.to_evaluation(row)
+        except ValueError as error:
+            raise StoreError(
+                f"evaluation {evaluation_id} in {self._file} is damaged: {error}; "
+                "name another folder with --store"
+            ) from error
+
     # ---- artifacts ----------------------------------------------------------------------------
 
     def keep(self, artifact: Artifact) -> Artifact:
@@ -262,7 +320,7 @@ class Store:
 
     # ---- the database -------------------------------------------------------------------------
 
-    def _set_cells(self, cell_ids: list[int], **values: str) -> None:
+    def _set_cells(self, cell_ids: list[int], **values: str | int) -> None:
         with self._writing() as connection:
             connection.execute(
                 schema.cell.update().where(schema.cell.c.id.in_(cell_ids)).values(**values)

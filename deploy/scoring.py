@@ -1,0 +1,156 @@
+"""Accuracy within a run: test data are read once beforehand, then every file answers them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from groundspeed.artifact import Artifact, Source
+from groundspeed.deploy.contestants import OpenNetwork
+from groundspeed.deploy.data import Data, load_data
+from groundspeed.deploy.evaluating import check_labels, evaluate
+from groundspeed.deploy.events import Evaluated, Evaluating, Event
+from groundspeed.deploy.plan import Cell
+from groundspeed.deploy.sources import Network
+from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation
+from groundspeed.deploy.store.store import Store, now
+from groundspeed.documents import dump
+from groundspeed.errors import DataError, GroundspeedError, MissingExtra, UnknownName
+from groundspeed.runtimes.catalog import RUNTIMES
+
+
+class Scorer:
+    """Evaluates the files of one network on test data, which are read once to see that they fit.
+
+    Args:
+        network: the network, which the files are compared with.
+        test: the data, as in :func:`groundspeed.deploy.data.load_data`.
+        machine: digest of what runs the files; integers may saturate on one and not on another.
+        samples: how many samples at most; None for all.
+        threads: threads for each runtime.
+
+    Raises:
+        DataError: the data cannot be used, or their classes are not the network's.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        test: str,
+        *,
+        machine: str,
+        samples: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        from groundspeed.export.onnx_graph import OnnxGraph
+
+        if len(network.inputs) != 1:
+            raise DataError(
+                f"{network.name} has {len(network.inputs)} inputs, and data hold one for each "
+                "sample; leave out --test"
+            )
+        self._data = load_data(test, shape=tuple(network.inputs[0].shape), limit=samples)
+        self._data_digest = _digest(self._data)
+        # A graph that is no torch network can be run by its files only.
+        self._network = None if isinstance(network.module, OnnxGraph) else network
+        if self._network is not None and self._data.labels is not None:
+            _check_classes(self._network, self._data)
+        self._machine = machine
+        self._threads = threads
+
+    def digest(self, source: Source, runtime: str) -> str:
+        """Return the sha256 over everything that decides an evaluation but the file.
+
+        Args:
+            source: the network.
+            runtime: what runs the file.
+        """
+        version = RUNTIMES.load(runtime)().version
+        decisive = [self._data_digest, source.digest, runtime, version, self._machine]
+        return hashlib.sha256(dump(decisive).encode()).hexdigest()
+
+    def score(
+        self, name: str, artifact: Artifact, on_progress: Callable[[int, int], None]
+    ) -> StoredEvaluation:
+        """Run a file on all samples; a failure is a result.
+
+        Args:
+            name: what to call it.
+            artifact: the file.
+            on_progress: called with how many samples are done, and how many there are.
+        """
+        try:
+            evaluation = evaluate(
+                {name: artifact},
+                self._data,
+                network=self._network,
+                threads=self._threads,
+                on_progress=lambda _, done, total: on_progress(done, total),
+            )
+        except (MissingExtra, UnknownName):
+            raise  # nothing about the file: the run goes on when that is put right
+        except GroundspeedError as error:
+            return StoredEvaluation(evaluated_at=now(), error=str(error))
+        error = evaluation.rows[-1].error
+        return StoredEvaluation(evaluated_at=now(), evaluation=evaluation, error=error)
+
+
+def score(
+    cells: Sequence[StoredCell],
+    artifacts: Mapping[str, Artifact],
+    scorers: Mapping[Source, Scorer],
+    store: Store,
+    tell: Callable[[Event], None],
+) -> None:
+    """Evaluate each file of a run that was not evaluated yet, and store the result at once.
+
+    Cells that differ in their threads share a file and its evaluation, and so do runs.
+
+    Args:
+        cells: the cells of the run.
+        artifacts: their files, by identity.
+        scorers: what evaluates the files of each network; others are not evaluated.
+        store: where results go.
+        tell: called with what happens.
+    """
+    files: dict[tuple[Source, str, str], list[StoredCell]] = {}
+    for stored in cells:
+        network = stored.cell.network
+        if network in scorers and stored.artifact_id and stored.evaluation_id is None:
+            key = (network, stored.artifact_id, stored.cell.runtime)
+            files.setdefault(key, []).append(stored)
+    for (network, artifact_id, runtime), sharing in files.items():
+        scorer, cell = scorers[network], sharing[0].cell
+        digest = scorer.digest(network, runtime)
+        known = store.known_evaluation(artifact_id, digest)
+        if known is None:
+            name = f"{cell.network.name} in {cell.runtime}, {cell.precision}"
+            result = scorer.score(name, artifacts[artifact_id], _telling(tell, cell))
+            known = store.add_evaluation(artifact_id, digest, result)
+        store.set_evaluation([stored.id for stored in sharing], known)
+        tell(Evaluated(cell=cell, stored=store.evaluation(known)))
+
+
+def _telling(tell: Callable[[Event], None], cell: Cell) -> Callable[[int, int], None]:
+    return lambda done, total: tell(Evaluating(cell=cell, done=done, total=total))
+
+
+def _digest(data: Data) -> str:
+    """Return the sha256 over all samples and labels; reading them finds what is broken."""
+    hasher = hashlib.sha256(str(data.count).encode())
+    for sample in data:
+        hasher.update(f"{sample.dtype} {sample.shape}".encode())
+        hasher.update(np.ascontiguousarray(sample).tobytes())
+    if data.labels is not None:
+        hasher.update(data.labels.tobytes())
+    return hasher.hexdigest()
+
+
+def _check_classes(network: Network, data: Data) -> None:
+    """Refuse labels that the network does not know, before any file exists."""
+    assert data.labels is not None
+    contestant = OpenNetwork(network)
+    contestant.ask(data[0][None])
+    check_labels(data.labels, contestant.answers(), data.name)
