@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from groundspeed.deploy.targets.adb_server import INSTALL, AdbServer
 from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.client import Ended, Overdue, talk
-from groundspeed.deploy.targets.link import Finished, OnLine, shell_command
+from groundspeed.deploy.targets.link import Finished, OnLine, make_folder, shell_command
 from groundspeed.errors import DeviceLost, DeviceRefused
 
 FOLDER = "/data/local/tmp/groundspeed"
@@ -39,23 +40,24 @@ class AdbLink:
     Args:
         address: its serial as host; host:port is a phone over the network.
         server: the adb server.
+        folder: Groundspeed's folder on the phone.
     """
 
-    def __init__(self, address: Address, *, server: AdbServer | None = None) -> None:
+    def __init__(
+        self, address: Address, *, server: AdbServer | None = None, folder: str = FOLDER
+    ) -> None:
         self.name = str(address)
         self._serial = address.host
         self._server = server or AdbServer()
-        self._made = False
+        self._wanted_folder = folder
+        self._folder = ""
 
     @property
     def folder(self) -> str:
         """See ``Link.folder``."""
-        if not self._made:
-            made = self.run('mkdir -p "$1" && cd "$1"', [FOLDER])
-            if made.status != 0:
-                raise DeviceRefused(f"{FOLDER} on {self.name} cannot be made: {made.complaint}")
-            self._made = True
-        return FOLDER
+        if not self._folder:
+            self._folder = make_folder(self, self._wanted_folder)
+        return self._folder
 
     def run(
         self,
@@ -73,12 +75,15 @@ class AdbLink:
             return self._server.shell(
                 self._serial, command, stdin=stdin, timeout_s=timeout_s, on_line=on_line
             )
-        except (DeviceLost, DeviceRefused) as error:
-            raise type(error)(f"{self.name}: {error}") from None
+        except DeviceRefused as refused:
+            raise DeviceRefused(f"{self.name}: {refused}") from None
+        except DeviceLost as lost:
+            self._disconnect()
+            raise DeviceLost(f"{self.name}: {lost}") from None
 
     def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
         """Copy a file there; see ``Link.push``."""
-        self._copy(["push", str(source), destination], timeout_s)
+        self._copy(["push", str(source.absolute()), destination], timeout_s)
 
     def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
         """Copy a file from there; see ``Link.pull``."""
@@ -99,6 +104,7 @@ class AdbLink:
         last = said.splitlines()[-1].strip() if said else "it said nothing"
         if re.search(r"No space left|Permission denied|Read-only|does not exist|No such", said):
             raise DeviceRefused(f"{self.name}: {last}; free some space, or check the path")
+        self._disconnect()
         raise DeviceLost(f"{self.name}: {words[0]} broke off ({last}); check the cable")
 
     def _adb(self, words: Sequence[str], timeout_s: float) -> Ended:
@@ -106,6 +112,8 @@ class AdbLink:
         try:
             return talk(command, timeout_s=timeout_s, install=INSTALL)
         except Overdue:
+            if words[0] != "disconnect":
+                self._disconnect()
             raise DeviceLost(
                 f"{self.name}: 'adb {words[0]}' did not end within {timeout_s:.0f} s; the phone "
                 "hangs, or the cable is loose"
@@ -113,14 +121,14 @@ class AdbLink:
 
     def _connect(self) -> None:
         """Connect to a phone over the network, anew when the server has lost it."""
+        # Asked for every phone: it starts the server, which must not be a child of a client.
+        state = {one.serial: one.state for one in attached(self._server)}.get(self._serial)
         if ":" not in self._serial:
             return
-        state = {one.serial: one.state for one in attached(self._server)}.get(self._serial)
         if state == "device":
             return
         if state is not None and state != "unauthorized":
-            # "connect" would say that it is connected already.
-            self._adb(["disconnect", self._serial], CONNECT_S)
+            self._disconnect()  # else "connect" says that it is connected already
         said = self._adb(["connect", self._serial], CONNECT_S).stdout.decode(errors="replace")
         state = {one.serial: one.state for one in attached(self._server)}.get(self._serial)
         if state == "unauthorized":
@@ -130,6 +138,12 @@ class AdbLink:
             )
         if state != "device":
             raise DeviceLost(f"{self.name} cannot be reached ({said.strip() or 'no answer'})")
+
+    def _disconnect(self) -> None:
+        """Let the server forget a connection over the network that may be dead."""
+        if ":" in self._serial:
+            with contextlib.suppress(DeviceLost):
+                self._adb(["disconnect", self._serial], CONNECT_S)
 
 
 def attached(server: AdbServer | None = None) -> list[Attached]:

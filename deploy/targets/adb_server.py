@@ -13,10 +13,12 @@ import secrets
 import socket
 import struct
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from groundspeed.deploy.targets.link import Finished
+from groundspeed.deploy.targets.lines import Lines
+from groundspeed.deploy.targets.link import Finished, OnLine
 from groundspeed.errors import DeviceLost, DeviceRefused, MissingExtra
 
 INSTALL = "apt-get install adb, or Android's platform-tools"
@@ -53,7 +55,7 @@ class AdbServer:
         *,
         stdin: bytes = b"",
         timeout_s: float,
-        on_line: Callable[[str], None] | None = None,
+        on_line: OnLine | None = None,
     ) -> Finished:
         """Run a command line on a device to its end.
 
@@ -65,11 +67,10 @@ class AdbServer:
         features = self.ask(f"host-serial:{serial}:features", timeout_s=timeout_s).split(",")
         with self._connected(end) as channel:
             channel.send(f"host:transport:{serial}")
-            heard = _Lines(on_line)
             if "shell_v2" in features:
                 channel.send(f"shell,v2,raw:{command}")
-                return channel.shell_v2(stdin, heard)
-            return _legacy(channel, command, stdin, heard)
+                return _shell_v2(channel, stdin, on_line)
+            return _legacy(channel, command, stdin, on_line)
 
     @contextlib.contextmanager
     def _connected(self, end: float) -> Iterator[_Channel]:
@@ -85,7 +86,11 @@ class AdbServer:
                     "try 'adb kill-server'"
                 ) from error
         with connection:
-            yield _Channel(connection, end)
+            try:
+                yield _Channel(connection, end)
+            finally:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)  # wakes who still writes to it
 
     def _start(self) -> None:
         try:
@@ -94,6 +99,7 @@ class AdbServer:
                 capture_output=True,
                 text=True,
                 timeout=START_S,
+                start_new_session=True,  # it outlives us, and our Ctrl-C
             )
         except FileNotFoundError:
             raise MissingExtra(f"the program 'adb' is not installed: {INSTALL}") from None
@@ -101,24 +107,6 @@ class AdbServer:
             raise DeviceLost("the adb server does not start; try 'adb kill-server'") from None
         if done.returncode != 0:
             raise DeviceLost(f"the adb server does not start: {done.stderr.strip()}")
-
-
-class _Lines:
-    """Collects bytes, and hands on each line as it becomes whole."""
-
-    def __init__(self, on_line: Callable[[str], None] | None) -> None:
-        self.bytes = bytearray()
-        self._told = 0
-        self._on_line = on_line
-
-    def __iadd__(self, data: bytes) -> _Lines:
-        self.bytes += data
-        whole = self.bytes.rfind(b"\n") + 1
-        if self._on_line is not None and whole > self._told:
-            for line in self.bytes[self._told : whole].decode(errors="replace").splitlines():
-                self._on_line(line)
-            self._told = whole
-        return self
 
 
 class _Channel:
@@ -131,7 +119,7 @@ class _Channel:
     def send(self, service: str) -> None:
         """Ask for a service, and hear that it is granted."""
         said = service.encode()
-        self._write(b"%04x" % len(said) + said)
+        self.write(b"%04x" % len(said) + said)
         answer = self.read(4)
         if answer == b"FAIL":
             raise _refusal(self.text())
@@ -164,30 +152,8 @@ class _Channel:
             raise DeviceLost("the phone went away, or the adb server did")
         return data
 
-    def shell_v2(self, stdin: bytes, heard: _Lines) -> Finished:
-        """Feed a shell and hear it to its end."""
-        stderr = bytearray()
-        # What it says is heard between pieces of what it is fed: either side may fill up.
-        left = memoryview(stdin)
-        while left:
-            self._write(struct.pack("<BI", _STDIN, len(left[:_CHUNK])) + left[:_CHUNK])
-            left = left[_CHUNK:]
-        self._write(struct.pack("<BI", _CLOSE_STDIN, 0))
-        while True:
-            kind, count = struct.unpack("<BI", self.read(5))
-            data = self.read(count) if count else b""
-            if kind == _EXIT:
-                return Finished(status=data[0], stdout=bytes(heard.bytes), stderr=bytes(stderr))
-            if kind == _STDOUT:
-                heard += data
-            elif kind == _STDERR:
-                stderr += data
-
     def write(self, data: bytes) -> None:
-        """Write to a shell that has no protocol."""
-        self._write(data)
-
-    def _write(self, data: bytes) -> None:
+        """Write to a service."""
         self._connection.settimeout(self._left())
         try:
             self._connection.sendall(data)
@@ -203,7 +169,32 @@ class _Channel:
         return left
 
 
-def _legacy(channel: _Channel, command: str, stdin: bytes, heard: _Lines) -> Finished:
+def _shell_v2(channel: _Channel, stdin: bytes, on_line: OnLine | None) -> Finished:
+    """Run in a shell that keeps its streams apart and says its exit status."""
+    stdout, stderr = Lines(on_line), Lines()
+    feeding = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+    feeding.start()  # beside the hearing: a command may say much before it has read all
+    while True:
+        kind, count = struct.unpack("<BI", channel.read(5))
+        data = channel.read(count) if count else b""
+        if kind == _EXIT:
+            return Finished(status=data[0], stdout=bytes(stdout.bytes), stderr=bytes(stderr.bytes))
+        if kind == _STDOUT:
+            stdout.add(data)
+        elif kind == _STDERR:
+            stderr.add(data)
+
+
+def _feed(channel: _Channel, stdin: bytes) -> None:
+    # A phone that is lost, or a command that ends before it has read all, is heard of elsewhere.
+    with contextlib.suppress(DeviceLost):
+        for start in range(0, len(stdin), _CHUNK):
+            piece = stdin[start : start + _CHUNK]
+            channel.write(struct.pack("<BI", _STDIN, len(piece)) + piece)
+        channel.write(struct.pack("<BI", _CLOSE_STDIN, 0))
+
+
+def _legacy(channel: _Channel, command: str, stdin: bytes, on_line: OnLine | None) -> Finished:
     """Run on a device before Android 7, which says no exit status: its shell says it, marked.
 
     Such a shell reads what it is fed from a terminal, so what is fed must not be bytes of any kind.
@@ -212,18 +203,20 @@ def _legacy(channel: _Channel, command: str, stdin: bytes, heard: _Lines) -> Fin
         raise DeviceRefused("phones before Android 7 cannot be fed by adb; use a newer one")
     mark = f"--{secrets.token_hex(8)}--"
     channel.send(f"shell:({command}\n); echo {mark}$?")
-    said = bytearray()
+
+    def hear(line: str) -> None:
+        if on_line is not None and mark not in line:
+            on_line(line)
+
+    said = Lines(hear)
     while True:
         try:
-            data = channel.some(_CHUNK)
+            said.add(channel.some(_CHUNK))
         except DeviceLost:
-            body, found, status = bytes(said).rpartition(mark.encode())
+            body, found, status = bytes(said.bytes).rpartition(mark.encode())
             if not found or not status.strip().isdigit():
                 raise
             return Finished(status=int(status), stdout=body, stderr=b"")
-        said += data
-        if mark.encode() not in said:
-            heard += data
 
 
 def _refusal(said: str) -> DeviceLost | DeviceRefused:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from groundspeed.deploy.targets.lines import Lines
 from groundspeed.errors import MissingExtra
 
 CHUNK = 1 << 16
@@ -78,8 +79,7 @@ def _hear(
     end: float,
     on_line: Callable[[str], None] | None,
 ) -> Ended:
-    heard = {process.stdout: bytearray(), process.stderr: bytearray()}
-    told = 0
+    heard = {process.stdout: Lines(on_line), process.stderr: Lines()}
     left = memoryview(given)
     with selectors.DefaultSelector() as selector:
         for pipe in (process.stdout, process.stderr):
@@ -109,21 +109,10 @@ def _hear(
                 if not data:
                     selector.unregister(stream)
                     continue
-                heard[stream] += data
-                if stream is process.stdout and on_line is not None:
-                    told = _tell(heard[stream], told, on_line)
+                heard[stream].add(data)
     try:
         code = process.wait(max(end - time.monotonic(), 0.1))
     except subprocess.TimeoutExpired:
         raise Overdue from None
-    return Ended(
-        code=code, stdout=bytes(heard[process.stdout]), stderr=bytes(heard[process.stderr])
-    )
-
-
-def _tell(heard: bytearray, told: int, on_line: Callable[[str], None]) -> int:
-    """Hand on the lines that became whole, and return how many bytes were handed on."""
-    whole = heard.rfind(b"\n") + 1
-    for line in heard[told:whole].decode(errors="replace").splitlines():
-        on_line(line)
-    return max(whole, told)
+    stdout, stderr = heard[process.stdout].bytes, heard[process.stderr].bytes
+    return Ended(code=code, stdout=bytes(stdout), stderr=bytes(stderr))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groundspeed.deploy.targets.client import Overdue, talk
-from groundspeed.deploy.targets.link import Finished, OnLine
+from groundspeed.deploy.targets.link import Finished, OnLine, make_folder
 from groundspeed.errors import DeviceLost, DeviceRefused
 
 
@@ -27,11 +27,7 @@ class HereLink:
     @property
     def folder(self) -> str:
         """See ``Link.folder``."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DeviceRefused(f"{self._folder} cannot be made ({error.strerror})") from error
-        return str(self._folder)
+        return make_folder(self, str(self._folder))
 
     def run(
         self,

@@ -14,7 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from groundspeed.errors import DeviceRefused
+
 OnLine = Callable[[str], None]
+
+_MAKE_FOLDER = """
+folder=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/groundspeed}
+mkdir -p "$folder" && cd "$folder" || exit 73
+printf '#!/bin/sh\\nexit 0\\n' >may-run.$$ && chmod 755 may-run.$$ || exit 73
+./may-run.$$
+ran=$?
+rm -f may-run.$$
+[ "$ran" = 0 ] || exit 126
+pwd
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,3 +122,28 @@ class Link(Protocol):
 def shell_command(script: str, arguments: Sequence[str] = ()) -> str:
     """Return one command line that runs a script with arguments in the device's POSIX shell."""
     return shlex.join(["sh", "-c", script, "sh", *arguments])
+
+
+def make_folder(link: Link, path: str = "") -> str:
+    """Make Groundspeed's own folder on a device and return its absolute path.
+
+    Args:
+        link: the way there.
+        path: where; by default where the user's programs keep what can be made again.
+
+    Raises:
+        DeviceRefused: it cannot be written, or nothing can be started from it.
+    """
+    done = link.run(_MAKE_FOLDER, [path])
+    if done.status == 126:
+        raise DeviceRefused(
+            f"programs cannot be started from {path or 'the cache folder'} on {link.name} "
+            f"({done.complaint}; mounted noexec?); let XDG_CACHE_HOME there name a folder where "
+            "they can"
+        )
+    if done.status != 0:
+        raise DeviceRefused(
+            f"{path or 'the cache folder'} on {link.name} cannot be written ({done.complaint}); "
+            "free some space, or let XDG_CACHE_HOME there name a folder of yours"
+        )
+    return done.text

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import TypeVar
 
 from groundspeed.deploy.agents.agent import Agent
 from groundspeed.deploy.targets.cache import Cache
@@ -19,8 +18,6 @@ from groundspeed.errors import LaunchError
 from groundspeed.measurement import Job, Launch, Machine
 from groundspeed.runtimes.feeds import as_npz, random_feeds
 
-T = TypeVar("T")
-
 SIGKILLED = 137
 PULL_S = 300.0
 
@@ -32,6 +29,7 @@ class RemoteTarget:
         name: what the user calls the device.
         link: the way to it.
         agent: what runs there.
+        machine: what the device says that it is, the same whichever agent measures.
         holder: on whose behalf; jobs of two holders never overlap on one device.
         timeout_s: longest time that a job may take; by default it follows from the job.
     """
@@ -42,12 +40,14 @@ class RemoteTarget:
         link: Link,
         agent: Agent,
         *,
+        machine: Machine,
         holder: Holder,
         timeout_s: float | None = None,
     ) -> None:
         self.name = name
         self._link = link
         self._agent = agent
+        self._machine = machine
         self._cache = Cache(link)
         self._jobs = Jobs(link, holder)
         self._timeout_s = timeout_s
@@ -59,20 +59,20 @@ class RemoteTarget:
             DeviceLost: the device went away and did not come back.
             DeviceRefused: it will not or cannot do this.
         """
-        return self._ask(job, Launch, on_progress)
+        launch = self._launch(job, on_progress or (lambda sentence: None))
+        return dataclasses.replace(launch, machine=self._machine)
 
     def facts(self) -> Machine:
         """Return what the device is; see ``Target.facts``."""
-        return self._ask(Job(action="facts"), Machine)
+        return self._machine
 
     def close(self) -> None:
         """Give the link back."""
         self._link.close()
 
-    def _ask(self, job: Job, kind: type[T], on_progress: OnProgress | None = None) -> T:
-        tell = on_progress or (lambda sentence: None)
+    def _launch(self, job: Job, tell: OnProgress) -> Launch:
         limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s
-        conversation = Conversation(job, on_progress)
+        conversation = Conversation(job, tell)
         command = self._agent.command(job, self._link, self._cache, tell)
         id = new_id()
         outputs = f"{self._jobs.folder}/{id}/outputs.npz"
@@ -99,7 +99,7 @@ class RemoteTarget:
                     f"{describe(job)} on {self.name} ended without a result "
                     f"({death(finished.status)}): {finished.complaint}"
                 )
-            answer = conversation.answer(kind)
+            answer = conversation.answer(Launch)
             if job.outputs is not None:
                 self._link.pull(outputs, job.outputs, timeout_s=PULL_S)
         finally:

@@ -12,13 +12,15 @@ import re
 import secrets
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.client import Ended, Overdue, talk
-from groundspeed.deploy.targets.link import Finished, OnLine, shell_command
+from groundspeed.deploy.targets.link import Finished, OnLine, make_folder, shell_command
 from groundspeed.errors import DeviceLost, DeviceRefused, GroundspeedError
 
 INSTALL = "apt-get install openssh-client"
@@ -30,6 +32,8 @@ OPTIONS = (
     *("-o", "ServerAliveInterval=5"),  # a frozen device is found out after 15 s
     *("-o", "ServerAliveCountMax=3"),
     *("-o", "LogLevel=ERROR"),
+    *("-o", "RemoteCommand=none"),  # what the user's configuration may say for his own sessions
+    *("-o", "ClearAllForwardings=yes"),
     *("-o", "ControlMaster=no"),  # only the one that we start ourselves
 )
 _MARKED = """
@@ -37,14 +41,6 @@ script=$1 mark=$2
 shift 2
 sh -c "$script" sh "$@"
 printf '%s%s\\n' "$mark" "$?" >&2
-"""
-_FOLDER = """
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/groundspeed
-mkdir -p "$folder" && cd "$folder" || exit 73
-printf '#!/bin/sh\\nexit 0\\n' >may-run && chmod 755 may-run || exit 73
-./may-run || exit 126
-rm may-run
-pwd
 """
 
 
@@ -65,25 +61,14 @@ class SshLink:
         self._sockets = tempfile.TemporaryDirectory(prefix="gs-")
         self._socket = Path(self._sockets.name, "s")
         self._options = [*OPTIONS, *port, *options, "-o", f"ControlPath={self._socket}"]
+        self._connecting = threading.Lock()
         self._folder = ""
 
     @property
     def folder(self) -> str:
-        """See ``Link.folder``.
-
-        Raises:
-            DeviceRefused: it cannot be written, or nothing can be started from it.
-        """
+        """See ``Link.folder``."""
         if not self._folder:
-            done = self.run(_FOLDER)
-            if done.status == 126:
-                raise DeviceRefused(
-                    f"programs cannot be started from ~/.cache on {self.name} (mounted noexec?); "
-                    "let XDG_CACHE_HOME there name a folder where they can"
-                )
-            if done.status != 0:
-                raise DeviceRefused(f"~/.cache on {self.name} cannot be written: {done.complaint}")
-            self._folder = done.text
+            self._folder = make_folder(self)
         return self._folder
 
     def run(
@@ -131,13 +116,15 @@ class SshLink:
         stdout: IO[bytes] | None = None,
         on_line: OnLine | None = None,
     ) -> Finished:
-        self._connect()
+        end = time.monotonic() + timeout_s
+        with self._connecting:
+            self._connect(timeout_s)
         mark = f"--{secrets.token_hex(8)}--"
         command = shell_command(_MARKED, [script, mark, *arguments])
         try:
             ended = talk(
                 ["ssh", *self._options, "-T", "--", self._destination, command],
-                timeout_s=timeout_s,
+                timeout_s=end - time.monotonic(),
                 stdin=stdin,
                 stdout=stdout,
                 on_line=on_line,
@@ -149,16 +136,19 @@ class SshLink:
                 f"{self.name} did not answer within {timeout_s:.0f} s; it hangs, or the network "
                 "is very slow"
             ) from None
-        said, found, status = ended.stderr.rpartition(mark.encode())
-        if not found:
+        told = re.search(rb"%b(\d+)\n" % mark.encode(), ended.stderr)
+        # Without ssh's own word that all is well, some of what was said may be missing.
+        if told is None or ended.code != 0:
             self._disconnect()
             raise _failure(self.name, self._destination, ended)
-        return Finished(status=int(status), stdout=ended.stdout, stderr=said)
+        said = ended.stderr[: told.start()] + ended.stderr[told.end() :]
+        return Finished(status=int(told[1]), stdout=ended.stdout, stderr=said)
 
-    def _connect(self) -> None:
+    def _connect(self, timeout_s: float) -> None:
         """Start the master, unless it runs: by itself, for it keeps what it inherits open."""
         if self._socket.exists():
             return
+        timeout_s = min(timeout_s, CONNECT_S)
         command = ["ssh", "-o", "ControlMaster=yes", "-o", "ControlPersist=300", *self._options]
         with tempfile.TemporaryFile() as said:
             try:
@@ -167,12 +157,12 @@ class SshLink:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
-                    timeout=CONNECT_S,
+                    timeout=timeout_s,
                     start_new_session=True,
                 )
             except subprocess.TimeoutExpired:
                 raise DeviceLost(
-                    f"{self.name} did not answer within {CONNECT_S:.0f} s; is it switched on, "
+                    f"{self.name} did not answer within {timeout_s:.0f} s; is it switched on, "
                     "and in this network?"
                 ) from None
             except FileNotFoundError:

@@ -14,10 +14,11 @@ from groundspeed.deploy.targets.jobs import Holder
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.deploy.targets.remote import RemoteTarget
 from groundspeed.errors import ArtifactError, DeviceRefused, LaunchError
-from groundspeed.measurement import Job, Launch
+from groundspeed.measurement import Job, Launch, Machine
 from groundspeed.runtimes import onnx_wire
 
 ME = Holder(name="me@host.1")
+BOARD = Machine(name="board", model="Board 5", architecture="aarch64", system="Linux", cpus=4)
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ def agent(tmp_path: Path) -> PythonAgent:
     return PythonAgent(tmp_path / "agents", python=sys.executable, packages=[packages])
 
 
+def target(link: Any, agent: PythonAgent, **more: Any) -> RemoteTarget:
+    return RemoteTarget("board", link, agent, machine=BOARD, holder=ME, **more)
+
+
 def job(model: Path, **changes: Any) -> Job:
     few = {"min_samples": 3, "max_samples": 5, "min_seconds": 0.0, "max_warmup_seconds": 0.1}
     return Job(
@@ -49,7 +54,7 @@ def test_a_launch_is_what_it_is_here(
     np.savez(tmp_path / "in.npz", **{"0": np.array([2.5], np.float32)})
     asked = job(model, inputs=tmp_path / "in.npz", outputs=tmp_path / "out.npz")
     heard: list[str] = []
-    there = RemoteTarget("board", link, agent, holder=ME).run(asked, heard.append)
+    there = target(link, agent).run(asked, heard.append)
     with np.load(tmp_path / "out.npz") as outputs:
         np.testing.assert_array_equal(outputs["3"], np.array([-2.5], np.float32))
     here = LocalTarget().run(asked)
@@ -57,7 +62,7 @@ def test_a_launch_is_what_it_is_here(
         here.runtime_version,
         here.runtime_build,
     )
-    assert there.machine == here.machine
+    assert there.machine == BOARD
     assert 3 <= len(there.samples_ns) <= 5
     assert heard[0].startswith("pushing")
     assert heard[-1] == "sampling"
@@ -66,16 +71,12 @@ def test_a_launch_is_what_it_is_here(
 def test_a_second_job_pushes_nothing_and_leaves_nothing(
     link: Any, agent: PythonAgent, model: Path
 ) -> None:
-    target = RemoteTarget("board", link, agent, holder=ME)
-    target.run(job(model))
+    board = target(link, agent)
+    board.run(job(model))
     pushed = list(link.pushed)
-    target.run(job(model))
+    board.run(job(model))
     assert link.pushed == pushed
     assert not [path for path in Path(link.folder, "jobs").iterdir() if path.is_dir()]
-
-
-def test_facts_are_those_of_the_device(link: Any, agent: PythonAgent) -> None:
-    assert RemoteTarget("board", link, agent, holder=ME).facts() == LocalTarget().facts()
 
 
 def test_the_agents_own_error_keeps_its_class(
@@ -84,7 +85,7 @@ def test_the_agents_own_error_keeps_its_class(
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
     with pytest.raises(ArtifactError):
-        RemoteTarget("board", link, agent, holder=ME).run(job(broken))
+        target(link, agent).run(job(broken))
 
 
 def test_an_agent_that_dies_is_told_with_its_last_words(
@@ -94,9 +95,9 @@ def test_an_agent_that_dies_is_told_with_its_last_words(
         def command(self, *given: Any) -> list[str]:
             return ["sh", "-c", "echo the arena is full >&2; kill -SEGV $$"]
 
-    target = RemoteTarget("board", link, Dying(tmp_path), holder=ME)
+    dying = target(link, Dying(tmp_path))
     with pytest.raises(LaunchError, match=r"measure in onnxruntime on board .*SIGSEGV.*arena"):
-        target.run(job(model))
+        dying.run(job(model))
 
 
 def test_a_job_that_hangs_is_ended_there(link: Any, tmp_path: Path, model: Path) -> None:
@@ -104,9 +105,9 @@ def test_a_job_that_hangs_is_ended_there(link: Any, tmp_path: Path, model: Path)
         def command(self, *given: Any) -> list[str]:
             return ["sh", "-c", "sleep 100"]
 
-    target = RemoteTarget("board", link, Hanging(tmp_path), holder=ME, timeout_s=1)
+    hanging = target(link, Hanging(tmp_path), timeout_s=1)
     with pytest.raises(LaunchError, match=r"was killed, after 1 s at most"):
-        target.run(job(model))
+        hanging.run(job(model))
 
 
 def test_a_device_without_a_python_is_told_what_else_there_is(
@@ -114,7 +115,7 @@ def test_a_device_without_a_python_is_told_what_else_there_is(
 ) -> None:
     agent = PythonAgent(tmp_path / "agents", python="python9.9")
     with pytest.raises(DeviceRefused, match=r"has no python9\.9 .*native agent"):
-        RemoteTarget("board", link, agent, holder=ME).run(job(model))
+        target(link, agent).run(job(model))
 
 
 def test_an_agent_that_cannot_make_inputs_gets_those_that_the_other_makes(
@@ -127,13 +128,8 @@ def test_an_agent_that_cannot_make_inputs_gets_those_that_the_other_makes(
     outputs = []
     for kind in (PythonAgent, Given):
         asked = job(model, specs=specs, seed=5, outputs=tmp_path / f"{kind.__name__}.npz")
-        target = RemoteTarget(
-            "board",
-            link,
-            kind(tmp_path / "agents", python=agent._python, packages=agent._packages),
-            holder=ME,
-        )
-        assert isinstance(target.run(asked), Launch)
+        its = kind(tmp_path / "agents", python=agent._python, packages=agent._packages)
+        assert isinstance(target(link, its).run(asked), Launch)
         with np.load(tmp_path / f"{kind.__name__}.npz") as saved:
             outputs.append(saved["3"])
     np.testing.assert_array_equal(*outputs)
