@@ -107,7 +107,8 @@ class Mixing:
         judged_on: the data, in words.
         samples: how many of them.
         float_ns: latency of the float file in the profiled launches, without the profiler.
-        int8_ns: the same of the file whose layers all are integers.
+        int8_ns: the same of the file with all layers in integers, but for those that come out wrong
+            in them; None if no such file could be made.
         layers: gain and cost of each layer that can be an integer one, in order of computation.
         others: what belongs to no layer.
         candidates: all that was judged, in that order; the first has no layer in integers.
@@ -124,7 +125,7 @@ class Mixing:
     judged_on: str
     samples: int
     float_ns: float
-    int8_ns: float
+    int8_ns: float | None
     layers: tuple[LayerGain, ...]
     others: tuple[OtherTime, ...]
     candidates: tuple[Candidate, ...]

@@ -83,7 +83,7 @@ class Judging:
     def __init__(self, accuracy: Accuracy, table: Table) -> None:
         self._accuracy = accuracy
         self._table = table
-        self._order = [layer.op for layer in table.layers]
+        self._order = [layer.op for layer in table.choosable]
         self._judged: dict[frozenset[str], Candidate] = {}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.data import load_data
 from groundspeed.deploy.mixing.choice import choose, finalists, layer_reason
+from groundspeed.deploy.mixing.integers import Integers, as_many_as_possible
 from groundspeed.deploy.mixing.judging import Accuracy, Judging
 from groundspeed.deploy.mixing.search import SEARCHES, Search
 from groundspeed.deploy.mixing.settings import MixSettings
@@ -54,7 +56,7 @@ def mixed(
     Raises:
         DataError: there are no data to judge accuracy on.
         UsageError: there is nothing to choose, or the network gives no scores of classes.
-        ExportError: neither the float nor the integer file can be written.
+        ExportError: the float file cannot be written.
         LaunchError: a launch on the target failed.
     """
     if not asked.data:
@@ -125,13 +127,12 @@ class Mixer:
         self._settings = settings
         self._make = make
         self._tell = on_progress
-        self._all = frozenset(loss.op for loss in losses)
 
     def mix(self) -> tuple[Artifact, Quantization, Mixing]:
         """Return the file that is chosen, what is quantized in it, and how it came about.
 
         Raises:
-            ExportError: neither the float nor the integer file can be written.
+            ExportError: the float file cannot be written.
             UsageError: the network gives no scores of classes.
             LaunchError: a launch on the target failed.
         """
@@ -151,6 +152,7 @@ class Mixer:
         files, errors = self._made(judged)
         candidates = trials.tried(judged, files, errors, self._tell)
         chosen, why = choose(candidates, self._settings.max_drop)
+        told = (why if table.choosable else "", self._integers.note)
         mixing = Mixing(
             search=self._settings.search,
             target=target.name,
@@ -166,7 +168,7 @@ class Mixer:
             candidates=candidates,
             front=pareto_front(candidates),
             chosen=chosen,
-            why=why,
+            why="; ".join(filter(None, told)),
         )
         return files[chosen], self._quantization(mixing), mixing
 
@@ -175,30 +177,43 @@ class Mixer:
         return self._make("float", None)
 
     @functools.cached_property
-    def _integer(self) -> Artifact:
-        return self._make("int8", self._subject.mixed(self._all))
+    def _integers(self) -> Integers:
+        tries = itertools.count()
+        return as_many_as_possible(
+            frozenset(loss.op for loss in self._losses),
+            lambda layers: self._make(f"int8-{next(tries)}", self._subject.mixed(layers)),
+            self._tell,
+        )
 
     def _table(self, trials: Trials) -> Table:
         """Return what integers save in each layer, from profiles of both files."""
-        files = [self._float, self._integer]
+        files = [self._float]
+        if self._integers.artifact is not None:
+            files.append(self._integers.artifact)
         self._tell("profiling the float and the integer file")
-        floats, integers = (
+        floats, *integers = (
             [layer_times(file.manifest, launch, self._subject.owners) for launch in launches]
             for file, launches in zip(files, trials.profiles(files), strict=True)
         )
-        return make_table(self._losses, floats, integers)
+        return make_table(
+            self._losses,
+            floats,
+            integers[0] if integers else (),
+            broken=self._integers.broken,
+        )
 
     def _judged(self, search: Search, table: Table, accuracy: Accuracy) -> tuple[Candidate, ...]:
         """Return what the search proposes; the first has no layer in integers."""
         judge = Judging(accuracy, table)
 
         def told(chosen: frozenset[str]) -> Candidate:
-            self._tell(f"accuracy with {len(chosen)} of {len(self._all)} layers in integers")
+            self._tell(f"accuracy with {len(chosen)} of {len(self._losses)} layers in integers")
             return judge(chosen)
 
         told(frozenset())
-        told(self._all)
-        search(table.layers, told, self._settings.max_drop)
+        if table.choosable:
+            told(self._integers.layers)
+            search(table.choosable, told, self._settings.max_drop)
         return judge.candidates
 
     def _made(self, candidates: Sequence[Candidate]) -> tuple[dict[int, Artifact], dict[int, str]]:
@@ -208,8 +223,8 @@ class Mixer:
             chosen = frozenset(candidates[position].layers)
             try:
                 files[position] = (
-                    self._integer
-                    if chosen == self._all
+                    self._integers.artifact
+                    if self._integers.artifact and chosen == self._integers.layers
                     else self._make(f"mixed-{position}", self._subject.mixed(chosen))
                 )
             except ExportError as error:
@@ -219,9 +234,13 @@ class Mixer:
     def _quantization(self, mixing: Mixing) -> Quantization:
         """Return what is quantized in the chosen file, with the measured reasons."""
         layers = {layer.op: layer for layer in mixing.layers}
+        broken = {op: f"auto: {reason}" for op, reason in self._integers.broken.items()}
         return self._subject.mixed(
             frozenset(mixing.candidates[mixing.chosen].layers),
-            lambda op: layer_reason(
-                layers[op], mixing.candidates, mixing.chosen, self._settings.max_drop
+            lambda op: (
+                broken.get(op)
+                or layer_reason(
+                    layers[op], mixing.candidates, mixing.chosen, self._settings.max_drop
+                )
             ),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,20 @@ class Table:
         layers: in order of computation.
         others: what belongs to no layer, the largest change first.
         float_ns: latency of the float file.
-        int8_ns: latency of the file whose layers all are integers.
+        int8_ns: latency of the integer file; None if there is none.
+        broken: ops of layers that are in floating point in the integer file too.
     """
 
     layers: tuple[LayerGain, ...]
     others: tuple[OtherTime, ...]
     float_ns: float
-    int8_ns: float
+    int8_ns: float | None
+    broken: frozenset[str] = frozenset()
+
+    @property
+    def choosable(self) -> tuple[LayerGain, ...]:
+        """The layers that can be integers."""
+        return tuple(layer for layer in self.layers if layer.op not in self.broken)
 
     def predicted_ns(self, chosen: frozenset[str]) -> float:
         """Return the latency of a file whose integer layers are these, as far as one can tell.
@@ -55,21 +62,28 @@ class Table:
         (mostly conversions to and from integers) is spread evenly over all of them. So it is exact
         for the two files that were measured, and between them a guess that has to be measured.
         """
+        if self.int8_ns is None or not chosen:
+            return self.float_ns
         gains = {layer.op: layer.gain_ns.value for layer in self.layers if layer.gain_ns}
         elsewhere = self.int8_ns - (self.float_ns - sum(gains.values()))
-        share = len(chosen) / len(self.layers) if self.layers else 0.0
+        share = len(chosen) / len(self.choosable)
         return self.float_ns - sum(gains.get(op, 0.0) for op in chosen) + share * elsewhere
 
 
 def make_table(
-    losses: Sequence[LayerLoss], floats: Sequence[Times], integers: Sequence[Times]
+    losses: Sequence[LayerLoss],
+    floats: Sequence[Times],
+    integers: Sequence[Times],
+    *,
+    broken: Collection[str] = (),
 ) -> Table:
     """Return the table from launches that were made in pairs.
 
     Args:
         losses: what quantization costs each layer.
         floats: times of the float file's launches, two or more.
-        integers: times of the integer file's launches, in the same order.
+        integers: times of the integer file's launches, in the same order; none without such a file.
+        broken: ops of layers that are in floating point in the integer file too.
     """
     kinds = dict.fromkeys(kind for times in (*floats, *integers) for kind in times.others)
     others = [
@@ -79,12 +93,14 @@ def make_table(
             int8_ns=_mean([times.others.get(kind, 0.0) for times in integers]),
         )
         for kind in kinds
+        if integers
     ]
     return Table(
-        layers=tuple(_gain(loss, floats, integers) for loss in losses),
+        layers=tuple(_gain(loss, floats, () if loss.op in broken else integers) for loss in losses),
         others=tuple(sorted(others, key=lambda other: -abs(other.int8_ns - other.float_ns))),
         float_ns=_mean([times.whole for times in floats]),
-        int8_ns=_mean([times.whole for times in integers]),
+        int8_ns=_mean([times.whole for times in integers]) if integers else None,
+        broken=frozenset(broken),
     )
 
 
@@ -127,7 +143,7 @@ def _gain(loss: LayerLoss, floats: Sequence[Times], integers: Sequence[Times]) -
     before = [times.layers[loss.op] for times in floats if loss.op in times.layers]
     after = [times.layers[loss.op] for times in integers if loss.op in times.layers]
     gain = None
-    if len(before) == len(floats) and len(after) == len(integers):
+    if after and len(before) == len(floats) and len(after) == len(integers):
         saved = np.subtract(before, after)
         low, high = t_interval(saved)
         gain = Estimate(value=_mean(saved), low=low, high=high)

@@ -14,11 +14,11 @@ from torch import nn
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.exporting import Exporter
-from groundspeed.deploy.mixing import mix
+from groundspeed.deploy.mixing import integers, mix
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
-from groundspeed.errors import DataError, UnknownName, UsageError
+from groundspeed.errors import DataError, ParityError, UnknownName, UsageError
 from groundspeed.export.parity import TOLERANCES
 from groundspeed.measurement import Job, Launch, Machine, Options
 from groundspeed.runtimes.measure import launch
@@ -39,8 +39,8 @@ class PlantedTarget:
         job = replace(job, min_samples=1, max_samples=1, max_warmup_seconds=0.0, profile_runs=2)
         assert job.files is not None
         layers = {layer.name: layer for layer in read_param(job.files["param"])}
-        integers = any(layer.integer(INT8_TERM) for layer in layers.values())
-        whole = round((self.pace if integers else 1.0) * 1e6 * random.uniform(0.99, 1.01))
+        rounded = any(layer.integer(INT8_TERM) for layer in layers.values())
+        whole = round((self.pace if rounded else 1.0) * 1e6 * random.uniform(0.99, 1.01))
         done = launch(job, lambda words: None)
         profile = done.profile
         if profile is not None:
@@ -185,3 +185,84 @@ def test_a_search_that_nobody_knows_is_told_before_anything_is_made(
 def test_without_data_there_is_nothing_to_judge_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data"):
         exporter(tmp_path, "", "planted").export("ncnn", "auto")
+
+
+class Overflowing(nn.Module):
+    """A linear layer whose sums of products leave 32 bits, between two that are harmless."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.wide = nn.Linear(4 * 200 * 200, 4)
+        self.head = nn.Linear(4, 4)
+        with torch.no_grad():
+            self.stem.weight.fill_(0.33)
+            self.stem.bias.zero_()
+            self.wide.weight.fill_(1e-5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.head(self.wide(self.stem(x).flatten(1)))
+        return answer
+
+
+def overflowing(folder: Path, said: list[str] | None = None) -> Exporter:
+    """Return an exporter of the network above, with bright images."""
+    torch.manual_seed(0)
+    bright = np.random.default_rng(0).uniform(0.9, 1.0, (4, 3, 200, 200))
+    np.savez(folder / "bright.npz", images=bright.astype(np.float32))
+    return Exporter(
+        Network(
+            name="wide",
+            spec="wide",
+            module=Overflowing().eval(),
+            inputs=(torch.rand(1, 3, 200, 200),),
+        ),
+        folder / "made",
+        quantizing=Quantizing(
+            data=str(folder / "bright.npz"),
+            mixing=MixSettings(max_drop=100.0, seconds=0.0, target="planted"),
+        ),
+        on_progress=said.append if said is not None else None,
+    )
+
+
+def test_a_layer_that_integers_break_stays_float_and_the_others_are_chosen_from(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    exporter = overflowing(tmp_path, said)
+    with pytest.raises(ParityError, match="--keep-float linear"):
+        exporter.export("ncnn", "int8")
+    manifest = exporter.export("ncnn", "auto").manifest
+    mixing, quantization = manifest.mixing, manifest.quantization
+    assert mixing is not None
+    assert quantization is not None
+    broken = next(each for each in mixing.layers if each.module == "wide")
+
+    assert {each.module for each in mixing.layers} == {"stem", "wide", "head"}
+    assert broken.gain_ns is None
+    assert all(broken.op not in each.layers for each in mixing.candidates)
+    assert any(each.measured is not None for each in mixing.candidates)
+    reason = (quantization.float_ops or {})[broken.op]
+    assert "first at linear (module 'wide'), which is off by" in reason
+    assert "integers come out wrong there: linear" in mixing.why
+    assert any(each.startswith("linear stays in floating point") for each in said)
+    assert manifest.parity is not None
+    assert manifest.parity.passed
+
+
+def test_where_no_file_with_integers_is_right_the_float_file_is_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integers, "TRIES", 1)
+    manifest = overflowing(tmp_path).export("ncnn", "auto").manifest
+    mixing, quantization = manifest.mixing, manifest.quantization
+    assert mixing is not None
+    assert quantization is not None
+    assert mixing.chosen == 0
+    assert mixing.int8_ns is None
+    assert mixing.why.startswith("no file with integers came out right")
+    floats = quantization.float_ops or {}
+    assert all("is off by" in floats[each.op] for each in mixing.layers)
+    assert manifest.parity is not None
+    assert manifest.parity.tolerance == TOLERANCES["fp32"]

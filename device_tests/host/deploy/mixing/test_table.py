@@ -102,3 +102,23 @@ def test_files_are_compared_round_by_round_so_that_a_slow_round_does_not_count()
     assert compared.mixed_ns / compared.float_ns == pytest.approx(compared.ratio.value)
     assert (compared.rounds, compared.drop) == (4, 0.25)
     assert math.isclose(compared.float_ns, stats.gmean(floats))
+
+
+def test_a_layer_that_is_broken_has_no_gain_and_is_not_chosen_from() -> None:
+    before = Times(layers={"a": 90.0, "b": 50.0}, others={}, whole=1000.0)
+    after = Times(layers={"a": 30.0, "b": 50.0}, others={}, whole=960.0)
+    table = make_table(
+        [loss("a"), loss("b")], [before, before], [after, after], broken=frozenset("b")
+    )
+    assert [layer.op for layer in table.choosable] == ["a"]
+    broken = table.layers[1]
+    assert (broken.float_ns, broken.int8_ns, broken.gain_ns) == (50.0, None, None)
+    assert table.predicted_ns(frozenset("a")) == pytest.approx(960.0)
+
+
+def test_without_an_integer_file_there_is_the_float_files_time_alone() -> None:
+    before = Times(layers={"a": 90.0}, others={"element-wise": 10.0}, whole=1000.0)
+    table = make_table([loss("a")], [before, before], [], broken=frozenset("a"))
+    assert (table.int8_ns, table.others, table.choosable) == (None, (), ())
+    assert table.layers[0].float_ns == 90.0
+    assert table.predicted_ns(frozenset()) == 1000.0
