@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from groundspeed.deploy.agents.native import build_runner
+from groundspeed.deploy.agents.native import Recipe, build_runner
+from groundspeed.deploy.agents.ncnn_source import RARE_LAYERS
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.link import Link
 from groundspeed.measurement import Job
+from groundspeed.runtimes.ncnn_param import read_param
+
+_WORKS_ALONE = "ncnn"  # what a device is can be asked of any runner; this one needs no libraries
 
 
 class NativeAgent:
@@ -28,8 +32,28 @@ class NativeAgent:
     def command(
         self, job: Job, link: Link, cache: Cache, on_progress: Callable[[str], None]
     ) -> list[str]:
-        """Build the runner of the job's runtime, once, and put it on the device."""
+        """Build the runner of the job's runtime, once, and put it on the device.
+
+        Raises:
+            UsageError: no runner can be had for this device, or there is no compiler here.
+            BuildFailed: the runner cannot be built.
+        """
         runner = build_runner(
-            job.runtime, self._architecture, libraries=self._libraries, on_progress=on_progress
+            job.runtime or _WORKS_ALONE,
+            self._architecture,
+            recipe=Recipe(libraries=self._libraries, without_layers=_not_in(job)),
+            on_progress=on_progress,
         )
         return runner.command(cache.ensure(runner.files, on_progress))
+
+
+def _not_in(job: Job) -> tuple[str, ...]:
+    """Return the layers that ncnn can be built without: the rare ones, unless the network has one.
+
+    Then it is built with all of them, so that the next such network needs no third library.
+    """
+    param = (job.files or {}).get("param")
+    if param is None:
+        return RARE_LAYERS
+    its = {layer.type.lower() for layer in read_param(param)}
+    return () if its & {*RARE_LAYERS} else RARE_LAYERS
