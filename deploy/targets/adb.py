@@ -17,6 +17,9 @@ from groundspeed.errors import DeviceLost, DeviceRefused
 
 FOLDER = "/data/local/tmp/groundspeed"
 CONNECT_S = 20.0
+_REFUSED = re.compile(
+    "No space left|Permission denied|Read-only|does not exist|No such file|Is a directory"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +103,10 @@ class AdbLink:
         ended = self._adb(["-s", self._serial, *words], timeout_s)
         if ended.code == 0:
             return
-        said = (ended.stderr + ended.stdout).decode(errors="replace").strip()
-        last = said.splitlines()[-1].strip() if said else "it said nothing"
-        if re.search(r"No space left|Permission denied|Read-only|does not exist|No such", said):
-            raise DeviceRefused(f"{self.name}: {last}; free some space, or check the path")
+        lines = (ended.stderr + ended.stdout).decode(errors="replace").strip().splitlines()
+        if refused := next(filter(_REFUSED.search, lines), ""):
+            raise DeviceRefused(f"{self.name}: {refused}; free some space, or check the path")
+        last = lines[-1].strip() if lines else "it said nothing"
         self._disconnect()
         raise DeviceLost(f"{self.name}: {words[0]} broke off ({last}); check the cable")
 

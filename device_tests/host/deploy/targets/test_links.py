@@ -1,29 +1,15 @@
-"""What every link promises, on each of them: this machine, and real servers of ssh."""
+"""What every link promises, on each of them: this machine, a server of ssh, a phone of adb."""
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from device_tests.host.deploy.sshd import Sshd
-from groundspeed.deploy.targets.here import HereLink
 from groundspeed.deploy.targets.link import Link
 from groundspeed.errors import DeviceLost, DeviceRefused
 
 STRANGE = ["a b", "", "'", '"', "$(reboot)", "`x`", "a\nb", "\\", "*", "-n", "ü", "!x", "%s", "a;b"]
-
-
-@pytest.fixture(params=["here", "ssh"])
-def any_link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Link]:
-    if request.param == "here":
-        yield HereLink(tmp_path / "device")
-    else:
-        with Sshd(tmp_path) as server:
-            link = server.link()
-            yield link
-            link.close()
 
 
 @pytest.mark.parametrize("status", [0, 1, 42, 127, 255])
@@ -41,6 +27,12 @@ def test_streams_are_apart_and_hold_any_bytes(any_link: Link) -> None:
     assert done.stdout == data
     assert done.stderr == b"oops\n"
     assert done.complaint == "oops"
+
+
+def test_much_is_said_before_all_is_read(any_link: Link) -> None:
+    data = os.urandom(3_000_000)
+    assert any_link.run("cat", stdin=data).stdout == data
+    assert any_link.run("head -c 1", stdin=data).stdout == data[:1]
 
 
 def test_arguments_are_values_never_code(any_link: Link) -> None:
@@ -87,6 +79,20 @@ def test_a_full_disk_is_told(any_link: Link, tmp_path: Path) -> None:
     source.write_bytes(bytes(100_000))
     with pytest.raises(DeviceRefused, match="No space left"):
         any_link.push(source, "/dev/full", timeout_s=30)
+
+
+def test_a_folder_where_nothing_can_be_started_is_refused(
+    any_link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "chmod").write_text("#!/bin/sh\n")  # leaves no file executable, as noexec does
+    (tools / "chmod").chmod(0o755)
+    run = any_link.run
+    before = f"PATH={tools}:$PATH\n"
+    monkeypatch.setattr(any_link, "run", lambda script, *more: run(before + script, *more))
+    with pytest.raises(DeviceRefused, match="programs cannot be started from"):
+        _ = any_link.folder
 
 
 def test_the_folder_is_there_and_ours(any_link: Link) -> None:
