@@ -17,6 +17,7 @@ from groundspeed.errors import GroundspeedError
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
     "completion": "Print the shell's completion script.",
+    "devices": "List the devices to measure on, examine one, give it engines.",
     "eval": "Measure how right exported files are on real data.",
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
     "history": "List what was measured before.",

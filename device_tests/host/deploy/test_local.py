@@ -13,7 +13,7 @@ import pytest
 
 from groundspeed.deploy.targets.catalog import open_target
 from groundspeed.deploy.targets.local import LocalTarget
-from groundspeed.errors import LaunchError, NonFiniteOutput, UnknownName
+from groundspeed.errors import LaunchError, NonFiniteOutput, UsageError
 from groundspeed.measurement import Job
 
 AGENT = str(Path(__file__).with_name("fake_agent.py"))
@@ -106,5 +106,5 @@ def test_an_agent_that_cannot_be_started_is_an_error() -> None:
 
 
 def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="local"):
+    with pytest.raises(UsageError, match=r"no device 'phone'; known: local"):
         open_target("phone")
