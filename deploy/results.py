@@ -62,7 +62,7 @@ class RunResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a launch or an evaluation failed; what cannot be exported is a finding and no failure."""
+        """Whether a launch or an evaluation failed; what cannot be exported is a finding."""
         return any(
             cell.failures or (cell.evaluation is not None and cell.evaluation.error)
             for cell in self.cells

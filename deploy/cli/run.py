@@ -84,7 +84,7 @@ def command(
     \b
     Example:
       groundspeed run shufflenet_v2_x1_0 mobilenet_v2 --runtimes onnxruntime,ncnn --threads 1,2
-      groundspeed run mobilenet_v2 --weights w.pt --precision fp32,int8 --data photos/ --test held_out/
+      groundspeed run mobilenet_v2 --weights w.pt --precision fp32,int8 --data few/ --test more/
     """
     from groundspeed.deploy import running
     from groundspeed.deploy.cli.results import show

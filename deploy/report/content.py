@@ -10,6 +10,7 @@ from groundspeed.deploy.breakdown import Breakdown, break_down
 from groundspeed.deploy.report import text
 from groundspeed.deploy.roofline import Roofline, roofline
 from groundspeed.deploy.statistics import Latency, latency
+from groundspeed.deploy.store.rows import StoredEvaluation
 from groundspeed.measurement import Launch
 
 
@@ -25,6 +26,7 @@ class Measured:
         manifest: of the artifact that ran.
         launches: the latency launches, in order; at least one.
         profile: the launch with per-op times, if one was made.
+        evaluation: how right the file is; None without test data.
     """
 
     network: str
@@ -34,6 +36,7 @@ class Measured:
     manifest: Manifest
     launches: tuple[Launch, ...]
     profile: Launch | None = None
+    evaluation: StoredEvaluation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ def _measured(result: CellResult) -> Measured | None:
         manifest=result.artifact.manifest,
         launches=launches,
         profile=result.profile,
+        evaluation=result.evaluation,
     )
 
 
@@ -46,4 +47,7 @@ def _failures(result: CellResult) -> list[Failure]:
     if result.export_error is not None:
         what = f"export for {cell.runtime}, {cell.precision}"
         failures.append(Failure(network=network, what=what, reason=result.export_error))
+    if result.evaluation is not None and result.evaluation.error is not None:
+        what = f"evaluate {cell}"
+        failures.append(Failure(network=network, what=what, reason=result.evaluation.error))
     return failures

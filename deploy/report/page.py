@@ -10,7 +10,16 @@ import jinja2
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from groundspeed.deploy.report import charts, conditions, integer_charts, integers, tables, text
+from groundspeed.deploy.report import (
+    accuracy_chart,
+    charts,
+    conditions,
+    correctness,
+    integer_charts,
+    integers,
+    tables,
+    text,
+)
 from groundspeed.deploy.report.content import ReportData, networks
 from groundspeed.documents import write_atomically
 from groundspeed.units import bytes_text, count_text
@@ -45,9 +54,11 @@ def page(data: ReportData) -> str:
         count=count_text,
     )
     environment.globals.update(
+        accuracy_chart=accuracy_chart,
         figure=_figure,
         charts=charts,
         conditions=conditions,
+        correctness=correctness,
         integer_charts=integer_charts,
         integers=integers,
         tables=tables,

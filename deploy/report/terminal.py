@@ -12,6 +12,14 @@ from groundspeed.deploy.breakdown import Breakdown
 from groundspeed.deploy.report import tables
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
+from groundspeed.deploy.report.correctness import (
+    ScoredCell,
+    about,
+    evaluation,
+    noise,
+    scored_cells,
+    share,
+)
 from groundspeed.deploy.report.integers import IntegerCell, integer_cells, ratio_text
 from groundspeed.deploy.report.text import interval, ms, percent, threads
 from groundspeed.units import bytes_text
@@ -28,6 +36,8 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
     for network in networks(data):
         if network.cells:
             yield _headline(network)
+        if scored := scored_cells(network):
+            yield _accuracy(network, scored)
         if cells := integer_cells(network):
             yield _integers(cells)
             for one in cells:
@@ -83,6 +93,23 @@ def _common(network: Network) -> str:
     common = [{one.precision for one in measured}, {threads(one.threads) for one in measured}]
     words = ", ".join(word for words in common if len(words) == 1 for word in words)
     return f" ({words})" if words else ""
+
+
+def _accuracy(network: Network, cells: Sequence[ScoredCell]) -> Table:
+    names = ("ms", "file", "top-1 [95 %]", "top-5", "agreement [95 %]", "SQNR, dB")
+    found = evaluation(network)
+    on = f" on {about(found)}" if found else ""
+    table = _table(f"\nAccuracy{on}", "runtime", *names)
+    for one in cells:
+        size = bytes_text(one.cell.file_bytes)
+        row = (one.cell.label, ms(one.cell.latency.estimate_ns), size)
+        scored = one.scored
+        if scored is None:  # why is said below
+            table.add_row(*row, "failed", style="red")
+            continue
+        top5 = "" if scored.top5 is None else percent(scored.top5.value)
+        table.add_row(*row, share(scored.top1), top5, share(scored.agreement), noise(scored))
+    return table
 
 
 def _integers(cells: Sequence[IntegerCell]) -> Table:
