@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy.plan import Cell, Plan, Settings, Stop
 from groundspeed.deploy.store import blobs, database, schema
-from groundspeed.deploy.store.rows import StoredLaunch
+from groundspeed.deploy.store.rows import StoredEvaluation, StoredLaunch
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.errors import ArtifactError, StoreError, UsageError
@@ -149,6 +149,26 @@ def test_the_migrations_lead_to_the_tables_in_the_code(store: Store) -> None:
     config.set_main_option("script_location", "groundspeed.deploy.store:migrations")
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [schema.REVISION]
+
+
+def test_a_store_of_the_first_schema_keeps_its_runs(
+    store: Store, make_artifact: MakeArtifact
+) -> None:
+    artifact, run = store.keep(make_artifact()), store.add_run(plan())
+    store.close()
+    with sqlite3.connect(store.folder / database.FILE) as connection:
+        connection.execute("ALTER TABLE cell DROP COLUMN evaluation_id")
+        connection.execute("DROP TABLE evaluation")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    with Store(store.folder) as opened:
+        (cell,) = opened.cells(opened.run(run.id))
+        assert cell.evaluation_id is None
+        found = StoredEvaluation(evaluated_at="2026-01-01T00:00:00+00:00", error="it crashed")
+        opened.set_evaluation([cell.id], opened.add_evaluation(artifact.id, "d", found))
+        (cell,) = opened.cells(opened.run(run.id))
+        assert cell.evaluation_id is not None
+        assert opened.evaluation(cell.evaluation_id) == found
 
 
 def test_opening_an_up_to_date_store_does_not_import_alembic(store: Store) -> None:
