@@ -93,8 +93,9 @@ class Scorer:
             raise  # nothing about the file: the run goes on when that is put right
         except GroundspeedError as error:
             return StoredEvaluation(evaluated_at=now(), error=str(error))
-        error = evaluation.rows[-1].error
-        return StoredEvaluation(evaluated_at=now(), evaluation=evaluation, error=error)
+        return StoredEvaluation(
+            evaluated_at=now(), evaluation=evaluation, error=evaluation.rows[-1].error
+        )
 
 
 def score(

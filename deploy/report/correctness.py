@@ -31,7 +31,9 @@ class ScoredCell:
     @property
     def proportion(self) -> Proportion | None:
         """Top-1 where the data have labels, else agreement with the float network."""
-        return self.scored and (self.scored.top1 or self.scored.agreement)
+        if self.scored is None:
+            return None
+        return self.scored.top1 or self.scored.agreement
 
 
 def scored_cells(network: Network) -> tuple[ScoredCell, ...]:
