@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from groundspeed.artifact import Artifact
@@ -120,6 +121,24 @@ def test_a_shape_that_does_not_fit_is_bad_use(groundspeed: Groundspeed, tmp_path
     done = groundspeed("run", TINY, "--input-shape", "1,5,32,32", cwd=tmp_path)
     assert done.returncode == 2
     assert "does not run on inputs of 1x5x32x32" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--data", "--test"])
+@pytest.mark.parametrize("bad", ["missing", "empty", "channels_last.npz", "broken.npz"])
+def test_bad_data_are_found_before_anything_is_exported(
+    groundspeed: Groundspeed, tmp_path: Path, option: str, bad: str
+) -> None:
+    images = np.zeros((4, 3, 32, 32), np.float32)
+    np.savez(tmp_path / "good.npz", x=images)
+    np.savez(tmp_path / "channels_last.npz", x=np.moveaxis(images, 1, -1))
+    np.savez(tmp_path / "broken.npz", x=np.where(np.arange(32) == 31, np.nan, images))
+    (tmp_path / "empty").mkdir()
+    data = {"--data": "good.npz", "--test": "good.npz"} | {option: bad}
+    named = [word for pair in data.items() for word in pair]
+    done = groundspeed("run", TINY, "--precision", "fp32,int8", *named, cwd=tmp_path)
+    assert done.returncode == 2
+    assert bad in done.stderr
+    assert "exporting" not in done.stderr
 
 
 # ---- files --------------------------------------------------------------------------------------

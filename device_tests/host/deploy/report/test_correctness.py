@@ -69,7 +69,9 @@ def test_accuracy_stands_beside_latency_and_size(data: ReportData, show) -> None
     low, high = Proportion.of(91, 100).low, Proportion.of(91, 100).high
     assert f"91.0 % [{100 * low:.1f}, {100 * high:.1f}]" in text
     assert "98.0 % [" in text
-    assert "100 pictures, compared with net in PyTorch, whose top-1 is 93.0 %" in text
+    assert "100 pictures, compared with net in PyTorch, whose top-1 is 93.0 %" in " ".join(
+        text.split()
+    )
     line = next(line for line in text.splitlines() if "9.22 MB" in line and "3.00" in line)
     assert line
 
@@ -108,7 +110,7 @@ def test_without_labels_the_picture_is_of_agreement(data: ReportData) -> None:
     scored = scored_cells(network)
     assert judged_by(scored).startswith("same best class")
     assert [point.y[0] for point in against_latency(scored).data] == pytest.approx([98] * 3)
-    assert "–" in share(None)
+    assert share(None) == "\N{EN DASH}"
 
 
 def test_a_failed_cell_has_no_point(data: ReportData) -> None:
