@@ -72,6 +72,9 @@ test)
     debian chromium chromium
     [ -d /usr/share/datasets/fashion-mnist ] || debian none dataset-fashion-mnist
     for shell in busybox mksh toybox; do debian "$shell" "$shell"; done
+    debian adb adb
+    debian /usr/sbin/sshd openssh-server
+    debian pgrep procps
     install dev
     lint
     types

@@ -6,10 +6,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Self
 
+from device_tests.host.stand_ins import faulty_sshd
 from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.ssh import SshLink
 
@@ -35,9 +37,15 @@ Host board
 
 
 class Sshd:
-    """A server; a context manager."""
+    """A server; a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it keeps its keys and configuration.
+        fault: how it fails; then it is the stand-in of ``faulty_sshd.py``.
+    """
+
+    def __init__(self, folder: Path, fault: str = "") -> None:
+        self._fault = fault
         self.folder = folder / "ssh"
         self.folder.mkdir()
         (self.folder / "device").mkdir()
@@ -64,10 +72,8 @@ class Sshd:
         )
 
     def __enter__(self) -> Self:
-        binary = shutil.which("sshd") or "/usr/sbin/sshd"
-        Path("/run/sshd").mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [binary, "-D", "-E", self.folder / "log", "-f", self.folder / "server"],
+            self._command(),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -80,6 +86,14 @@ class Sshd:
             except OSError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+
+    def _command(self) -> list[str | Path]:
+        if self._fault:
+            keys = [self.folder / "host_key", self.folder / "id.pub"]
+            return [sys.executable, faulty_sshd.__file__, str(self.port), *keys, self._fault]
+        Path("/run/sshd").mkdir(exist_ok=True)
+        binary = shutil.which("sshd") or "/usr/sbin/sshd"
+        return [binary, "-D", "-E", self.folder / "log", "-f", self.folder / "server"]
 
     def __exit__(self, *error: object) -> None:
         self.stop()

@@ -1,5 +1,6 @@
 """OpenSSH's client against servers that refuse, break off and freeze."""
 
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from device_tests.host.deploy.sshd import Sshd
 from groundspeed.deploy.targets.address import Address
+from groundspeed.deploy.targets.here import HereLink
 from groundspeed.deploy.targets.ssh import SshLink
 from groundspeed.errors import DeviceLost, DeviceRefused, MissingExtra
 
@@ -121,3 +123,52 @@ def test_nothing_is_left_when_it_is_closed(server: Sshd) -> None:
     while server.sessions():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", ["cut", "freeze"])
+def test_a_push_that_breaks_off_is_no_success(tmp_path: Path, fault: str) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(20_000_000))
+    with Sshd(tmp_path, fault) as server:
+        link = server.link()
+        link.run("true")
+        begin = time.monotonic()
+        with pytest.raises(DeviceLost):
+            link.push(source, str(tmp_path / "there"), timeout_s=4)
+        assert time.monotonic() - begin < 15
+        assert link.run("echo back").text == "back"
+        link.close()
+
+
+def test_a_lost_exit_status_is_no_success(tmp_path: Path) -> None:
+    with Sshd(tmp_path, "lose-exit") as server:
+        link = server.link()
+        with pytest.raises(DeviceLost):
+            link.run("echo all is said")
+        link.close()
+
+
+def test_a_disk_that_fills_up_in_mid_push_is_told(link: SshLink, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(20_000_000))
+    with pytest.raises(DeviceRefused, match="No space left"):
+        link.push(source, "/dev/full", timeout_s=30)
+
+
+def test_an_interruption_leaves_no_client_behind(link: SshLink) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(line: str) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        link.run("echo begun; sleep 61.25", on_line=interrupt)
+    clients = HereLink().run("pgrep -af 'ssh .*sleep 61[.]25' | grep -v pgrep")
+    assert clients.text == ""
+
+
+def test_a_process_that_stays_does_not_garble_the_exit_status(link: SshLink) -> None:
+    done = link.run("(sleep 1; echo late >&2) & echo early >&2; exit 42")
+    assert done.status == 42
+    assert done.stderr == b"early\nlate\n"
