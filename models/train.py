@@ -61,6 +61,7 @@ class Progress:
         step: steps done.
         steps: steps in all.
         epoch: the epoch under way, from 1.
+        epochs: epochs in all.
         loss: mean over this epoch so far.
         accuracy: share of this epoch's images that were classified right when they were seen.
         ends_epoch: whether this step is the epoch's last.
@@ -70,6 +71,7 @@ class Progress:
     step: int
     steps: int
     epoch: int
+    epochs: int
     loss: float
     accuracy: float
     ends_epoch: bool
@@ -227,6 +229,7 @@ class _Training:
             step=self.state.step,
             steps=self._steps,
             epoch=epoch + 1,
+            epochs=self._settings.epochs,
             loss=so_far.loss,
             accuracy=so_far.accuracy,
             ends_epoch=self.state.step % self.steps_per_epoch == 0,

@@ -62,19 +62,24 @@ class CountProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """Renders a training on standard error: a bar, or a line for each epoch elsewhere."""
+    """Renders a training: a bar on a terminal, or elsewhere a line for each tenth of an epoch."""
+
+    _tenths = 0  # that have a line
 
     def __call__(self, progress: train.Progress) -> None:
         """Show where it is."""
         words = (
-            f"epoch {progress.epoch}: loss {progress.loss:.3f}, accuracy {progress.accuracy:.1%}, "
+            f"epoch {progress.epoch} of {progress.epochs}: loss {progress.loss:.3f}, "
+            f"accuracy {progress.accuracy:.1%}, "
             f"{timedelta(seconds=round(progress.remaining_s))} left"
         )
         self._progress.update(
             self._task, description=words, completed=progress.step, total=progress.steps
         )
-        if progress.ends_epoch and not self._console.is_terminal:
-            self._console.print(words)
+        tenths = 10 * progress.epochs * progress.step // progress.steps
+        if tenths > self._tenths and not self._console.is_terminal:
+            self._console.print(f"step {progress.step} of {progress.steps}, {words}")
+        self._tenths = tenths
 
 
 class RunProgress(_Bar):

@@ -150,4 +150,4 @@ def test_the_command_trains_and_says_so(folder: Path, groundspeed: Callable[...,
     assert (folder / answer["output"]).is_file()
     assert len(answer["history"]) == 2
     assert 0 <= answer["top1"] <= 1
-    assert "epoch 2: loss" in done.stderr
+    assert "epoch 2 of 2: loss" in done.stderr
