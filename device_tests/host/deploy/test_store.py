@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -24,6 +26,7 @@ from groundspeed.deploy.store import blobs, database, schema
 from groundspeed.deploy.store.rows import StoredEvaluation, StoredLaunch
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.documents import dump
 from groundspeed.errors import ArtifactError, StoreError, UsageError
 from groundspeed.measurement import Job, Launch, OpProfile, ProfiledOp
 
@@ -152,23 +155,31 @@ def test_the_migrations_lead_to_the_tables_in_the_code(store: Store) -> None:
 
 
 def test_a_store_of_the_first_schema_keeps_its_runs(
-    store: Store, make_artifact: MakeArtifact
+    tmp_path: Path, make_artifact: MakeArtifact
 ) -> None:
-    artifact, run = store.keep(make_artifact()), store.add_run(plan())
-    store.close()
-    with sqlite3.connect(store.folder / database.FILE) as connection:
-        connection.execute("ALTER TABLE cell DROP COLUMN evaluation_id")
-        connection.execute("DROP TABLE evaluation")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-    connection.close()
-    with Store(store.folder) as opened:
-        (cell,) = opened.cells(opened.run(run.id))
-        assert cell.evaluation_id is None
+    engine = sa.create_engine(f"sqlite:///{tmp_path / database.FILE}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "groundspeed.deploy.store:migrations")
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, "0001")
+        connection.execute(
+            sa.text("INSERT INTO run VALUES (1, :digest, :plan, '', '2026', NULL, NULL)"),
+            {"digest": plan().digest, "plan": dump(plan())},
+        )
+        connection.execute(
+            sa.text("INSERT INTO cell VALUES (1, 1, 0, 'tiny', 'ncnn', 'fp32', 1, NULL, 'why')")
+        )
+    engine.dispose()
+    with Store(tmp_path) as store:
+        (cell,) = store.cells(store.run(1))
+        assert (cell.export_error, cell.evaluation_id) == ("why", None)
         found = StoredEvaluation(evaluated_at="2026-01-01T00:00:00+00:00", error="it crashed")
-        opened.set_evaluation([cell.id], opened.add_evaluation(artifact.id, "d", found))
-        (cell,) = opened.cells(opened.run(run.id))
+        artifact = store.keep(make_artifact())
+        store.set_evaluation([cell.id], store.add_evaluation(artifact.id, "d", found))
+        (cell,) = store.cells(store.run(1))
         assert cell.evaluation_id is not None
-        assert opened.evaluation(cell.evaluation_id) == found
+        assert store.evaluation(cell.evaluation_id) == found
 
 
 def test_opening_an_up_to_date_store_does_not_import_alembic(store: Store) -> None:
