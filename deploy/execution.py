@@ -27,6 +27,8 @@ from groundspeed.deploy.store.store import Store, now
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import (
     CheckError,
+    DeviceLost,
+    DeviceRefused,
     ExportError,
     GroundspeedError,
     MissingExtra,
@@ -202,7 +204,7 @@ class Execution:
                 job(action, cell, artifact, self._plan.settings),
                 lambda sentence: self._tell(Progress(cell=cell, sentence=sentence)),
             )
-        except (MissingExtra, UnknownName):
+        except (MissingExtra, UnknownName, DeviceLost, DeviceRefused):
             raise  # nothing about the network: the run goes on when that is put right
         except GroundspeedError as error:
             reason = str(error)

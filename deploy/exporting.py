@@ -17,6 +17,7 @@ from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy import quantizing
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
+from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import ExportError
 from groundspeed.ops import Op
 from groundspeed.quantization import Quantization
@@ -102,6 +103,11 @@ class Exporter:
         return quantizing.quantized(
             self._program(), self._quantizing, on_progress=self._on_progress
         )
+
+    def mix_on(self, target: Target, threads: int, cpus: tuple[int, ...]) -> None:
+        """Let mixed precision be chosen where the files are going to be measured."""
+        mixing = replace(self._quantizing.mixing, target=target, threads=threads, cpus=cpus)
+        self._quantizing = replace(self._quantizing, mixing=mixing)
 
     def check_data(self, precisions: Iterable[str]) -> None:
         """Read the data to calibrate on once, if a precision needs them.

@@ -18,6 +18,7 @@ from groundspeed.deploy.scoring import Scorer
 from groundspeed.deploy.store.rows import StoredRun
 from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
+from groundspeed.errors import DeviceLost
 
 
 def run(
@@ -54,6 +55,8 @@ def run(
 
     Raises:
         CheckError: the machine or a runtime changed since the unfinished run began.
+        DeviceLost: the device went away and did not come back.
+        DeviceRefused: it will not do it.
         StoreError: results cannot be kept; what was stored before is.
         MissingExtra: a runtime or converter is not installed.
         KeyboardInterrupt: with a sentence that says how to go on.
@@ -96,6 +99,11 @@ def execute(
                 f"run {stored.id} was interrupted; everything measured so far is kept in "
                 f"{store.folder}: run the same command again to go on, or add --fresh to begin anew"
             ) from None
+        except DeviceLost as lost:
+            raise DeviceLost(
+                f"{lost}; everything measured so far is kept as run {stored.id}: run the same "
+                "command again to go on"
+            ) from lost
         return read(store, stored.id)
 
 

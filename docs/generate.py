@@ -13,7 +13,7 @@ import click
 from groundspeed.deploy.cli.main import COMMANDS, group
 from groundspeed.deploy.data.catalog import DATA
 from groundspeed.deploy.mixing.search import SEARCHES
-from groundspeed.deploy.targets.catalog import TARGETS
+from groundspeed.deploy.targets.catalog import LINKS
 from groundspeed.export.formats import FORMATS
 from groundspeed.export.rewrites.catalog import REWRITES
 from groundspeed.registry import Registry
@@ -55,7 +55,7 @@ def page() -> str:
             table("Runtimes", RUNTIMES),
             table("Data", DATA),
             table("Formats", FORMATS),
-            table("Targets", TARGETS),
+            table("Kinds of devices", LINKS),
             table("Searches for mixed precision", SEARCHES),
             "## Rewrites\n\n| name | what | formats |\n| --- | --- | --- |\n" + rewrites + "\n",
         ]

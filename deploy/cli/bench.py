@@ -16,6 +16,7 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.place import Place
 from groundspeed.deploy.cli.progress import RunProgress
 
 
@@ -30,7 +31,7 @@ def command(
     precision: str,
     input_shapes: tuple[tuple[int, ...], ...],
     threads: tuple[int, ...],
-    cpus: tuple[int, ...],
+    place: Place,
     rounds: int,
     budget_s: float | None,
     half_width: float,
@@ -52,26 +53,28 @@ def command(
     from groundspeed.deploy.cli.results import show
     from groundspeed.deploy.plan import Settings
     from groundspeed.deploy.store.store import Store
-    from groundspeed.deploy.targets.catalog import open_target
 
     opened = [
         open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
     ]
     seconds = running.SECONDS_PER_CELL * len(opened) * len(threads)
-    settings = Settings(
-        half_width=half_width,
-        max_rounds=rounds,
-        max_seconds=seconds if budget_s is None else budget_s,
-        cpus=cpus,
-        profile_runs=0,
-    )
-    with RunProgress(console(stderr=True)) as progress, Store(store_folder) as store:
+    with (
+        RunProgress(console(stderr=True)) as progress,
+        Store(store_folder) as store,
+        place.open(store, progress.say) as (target, cpus),
+    ):
         result = benching.bench(
             opened,
             threads,
             store=store,
-            target=open_target(),
-            settings=settings,
+            target=target,
+            settings=Settings(
+                half_width=half_width,
+                max_rounds=rounds,
+                max_seconds=seconds if budget_s is None else budget_s,
+                cpus=cpus,
+                profile_runs=0,
+            ),
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
             fresh=fresh,
             on_event=progress,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from groundspeed.deploy.cli.place import Place
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
@@ -233,17 +234,56 @@ def quantization_options(function: F) -> F:
 
 
 def launch_options(function: F) -> F:
-    """Add how an artifact is run: threads and CPUs."""
-    function = click.option(
-        "--cpus", type=Numbers(), default=(), help="Logical CPUs to stay on, such as 0-3."
-    )(function)
+    """Add how an artifact is run: threads, and the ``place`` where."""
     return click.option(
         "--threads",
         type=Numbers(minimum=1),
         default=(1,),
         show_default="1",
         help="Thread counts, such as 1,2.",
-    )(function)
+    )(_place_options(function))
+
+
+def _place_options(function: F) -> F:
+    """Add the device, its cores and its clocks, handed on as one :class:`Place`."""
+
+    @functools.wraps(function)
+    def wrapper(
+        *, device: str, cores: str, lock_clocks: bool, cooldown_s: float, **others: Any
+    ) -> Any:
+        place = Place(device=device, cores=cores, lock_clocks=lock_clocks, cooldown_s=cooldown_s)
+        return function(place=place, **others)
+
+    decorated = cast(F, wrapper)
+    for option in (
+        click.option(
+            "--cooldown",
+            "cooldown_s",
+            type=click.FloatRange(min=0),
+            default=300,
+            show_default=True,
+            help="Longest wait for a hot device before a launch, in seconds.",
+        ),
+        click.option(
+            "--lock-clocks", is_flag=True, help="Hold the device's clocks steady meanwhile."
+        ),
+        click.option(
+            "--cores",
+            "--cpus",
+            "cores",
+            default="",
+            help="Cores to stay on: big, little, or numbers such as 0-3,6.",
+        ),
+        click.option(
+            "--on",
+            "device",
+            default="local",
+            show_default=True,
+            help="Device to measure on: a name of groundspeed.toml, ssh://user@host, adb://serial.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated
 
 
 def round_options(function: F) -> F:

@@ -15,6 +15,7 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.place import Place
 from groundspeed.deploy.cli.progress import RunProgress
 
 
@@ -35,7 +36,7 @@ def command(
     precision: str,
     input_shapes: tuple[tuple[int, ...], ...],
     threads: tuple[int, ...],
-    cpus: tuple[int, ...],
+    place: Place,
     runs: int,
     store_folder: Path,
     as_json: bool,
@@ -54,17 +55,20 @@ def command(
     from groundspeed.deploy.cli.results import show
     from groundspeed.deploy.plan import Settings
     from groundspeed.deploy.store.store import Store
-    from groundspeed.deploy.targets.catalog import open_target
 
     opened = [
         open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
     ]
-    with RunProgress(console(stderr=True)) as progress, Store(store_folder) as store:
+    with (
+        RunProgress(console(stderr=True)) as progress,
+        Store(store_folder) as store,
+        place.open(store, progress.say) as (target, cpus),
+    ):
         result = benching.profile(
             opened,
             threads,
             store=store,
-            target=open_target(),
+            target=target,
             settings=Settings(profile_runs=runs, cpus=cpus),
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
             on_event=progress,

@@ -19,6 +19,7 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.place import Place
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.quantizing import Quantizing
 
@@ -58,7 +59,7 @@ def command(
     runtimes: tuple[str, ...],
     precisions: tuple[str, ...],
     threads: tuple[int, ...],
-    cpus: tuple[int, ...],
+    place: Place,
     rounds: int,
     budget_s: float | None,
     half_width: float,
@@ -89,22 +90,16 @@ def command(
     from groundspeed.deploy import running
     from groundspeed.deploy.cli.results import show
     from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.store.store import Store
 
     cells = len(networks) * len(runtimes) * len(precisions) * len(threads)
     with RunProgress(console(stderr=True)) as progress:
-        result, page = running.run(
+        work = running.prepare(
             networks,
             runtimes=runtimes,
             precisions=precisions,
             threads=threads,
-            settings=Settings(
-                half_width=half_width,
-                max_rounds=rounds,
-                max_seconds=budget_s if budget_s is not None else running.SECONDS_PER_CELL * cells,
-                cpus=cpus,
-            ),
-            store_folder=store_folder,
-            report=report,
+            folder=store_folder / "exports",
             input_shapes=input_shapes,
             weights=weights,
             layout=layout,
@@ -112,9 +107,22 @@ def command(
             quantizing=quantizing,
             test=test,
             test_samples=test_samples,
-            fresh=fresh,
-            command=shlex.join(["groundspeed", *sys.argv[1:]]),
-            on_event=progress,
             on_progress=progress.say,
         )
+        with Store(store_folder) as store, place.open(store, progress.say) as (target, cpus):
+            result, page = running.run(
+                work,
+                store=store,
+                target=target,
+                settings=Settings(
+                    half_width=half_width,
+                    max_rounds=rounds,
+                    max_seconds=running.SECONDS_PER_CELL * cells if budget_s is None else budget_s,
+                    cpus=cpus,
+                ),
+                report=report,
+                fresh=fresh,
+                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                on_event=progress,
+            )
     return show(result, as_json=as_json, report=page)

@@ -19,7 +19,7 @@ from groundspeed.deploy.mixing.subject import Subject
 from groundspeed.deploy.mixing.table import Table, layer_times, make_table
 from groundspeed.deploy.mixing.trials import Trials
 from groundspeed.deploy.quantizing import Quantizing
-from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.errors import DataError, ExportError, UsageError
 from groundspeed.export.prepare import Prepared
 from groundspeed.export.quantize.quantize import QuantizedNetwork
@@ -138,7 +138,7 @@ class Mixer:
         """
         # Names that are wrong are told before anything takes time.
         search: Search = SEARCHES.load(self._settings.search)
-        target = open_target(self._settings.target)
+        target = self._settings.target or LocalTarget()
         trials = Trials(target, self._settings, data=self._data, seed=self._seed)
         data = load_data(
             self._data,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from groundspeed.deploy.targets.target import Target
+
 
 @dataclass(frozen=True, kw_only=True)
 class MixSettings:
@@ -14,7 +16,7 @@ class MixSettings:
         search: strategy that proposes sets of layers, a name in the registry of searches.
         seconds: of launches for each file that is measured.
         samples: how many samples accuracy is judged on at most; no fewer than are calibrated on.
-        target: name of the machine to measure on.
+        target: the machine to measure on; this one by default.
         threads: threads that the runtime computes with there.
         cpus: logical CPUs to stay on; empty leaves it to the system.
     """
@@ -23,6 +25,6 @@ class MixSettings:
     search: str = "greedy"
     seconds: float = 30.0
     samples: int = 256
-    target: str = "local"
+    target: Target | None = None
     threads: int = 1
     cpus: tuple[int, ...] = ()

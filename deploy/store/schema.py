@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0002"  # of the newest migration
+REVISION = "0003"  # of the newest migration
 
 metadata = MetaData()
 
@@ -105,4 +105,13 @@ launch = Table(
     Column("document", String, comment="Launch without samples and profile"),
     # What makes a doubled launch impossible, whatever happens to a run.
     UniqueConstraint("cell_id", "action", "round"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("device", String, primary_key=True, comment="its address"),
+    Column("number", Integer, nullable=False, comment="grows with each lease: the fencing token"),
+    Column("holder", String, nullable=False, comment='"" when nobody has it'),
+    Column("expires_at", Float, nullable=False, comment="UTC seconds since 1970"),
 )

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.plan import Plan, Stop
 from groundspeed.deploy.store import database, rows, schema, shelf
+from groundspeed.deploy.store.leases import Leases
 from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredLaunch, StoredRun
 from groundspeed.documents import dump
 from groundspeed.errors import StoreError, UsageError
@@ -41,6 +42,7 @@ class Store:
         self.folder = folder
         self._file = folder / database.FILE
         self._engine = database.connect(folder)
+        self.leases = Leases(self._writing)
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,9 @@ import threading
 from collections.abc import Iterator
 from typing import IO, TypeVar
 
+from groundspeed.deploy.devices.clusters import cores
+from groundspeed.deploy.devices.state import read_state
+from groundspeed.deploy.targets.here import HereLink
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
@@ -45,6 +48,10 @@ class LocalTarget:
     def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
         """Run one job; see ``Target.run``."""
         return self._ask(job, Launch, on_progress)
+
+    def cores(self, text: str) -> tuple[int, ...]:
+        """Return the CPUs that a text means; see ``Target.cores``."""
+        return cores(text, read_state(HereLink()), "this machine") if text else ()
 
     def facts(self) -> Machine:
         """Return what this machine is; see ``Target.facts``."""

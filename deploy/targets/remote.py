@@ -5,21 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+import time
 from pathlib import Path
 
 from groundspeed.deploy.agents.agent import Agent
+from groundspeed.deploy.devices.clusters import cores
+from groundspeed.deploy.devices.cooldown import cool_down
+from groundspeed.deploy.devices.stability import Pace, judge
+from groundspeed.deploy.devices.state import State
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.jobs import Holder, Jobs, new_id
 from groundspeed.deploy.targets.link import Link
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
-from groundspeed.errors import LaunchError
+from groundspeed.errors import DeviceLost, DeviceRefused, LaunchError, MissingExtra
 from groundspeed.measurement import Job, Launch, Machine
 from groundspeed.runtimes.feeds import as_npz, random_feeds
 
 SIGKILLED = 137
 PULL_S = 300.0
+TRIES = 3  # of a launch on a device that goes away in the midst of it
+COMES_BACK_S = 30.0
+POLL_S = 1.0
 
 
 class RemoteTarget:
@@ -29,9 +37,10 @@ class RemoteTarget:
         name: what the user calls the device.
         link: the way to it.
         agent: what runs there.
-        machine: what the device says that it is, the same whichever agent measures.
+        state: what the device is, the same whichever agent measures.
         holder: on whose behalf; jobs of two holders never overlap on one device.
         timeout_s: longest time that a job may take; by default it follows from the job.
+        cooldown_s: how long the device is waited for when the launch before had made it hot.
     """
 
     def __init__(
@@ -40,17 +49,20 @@ class RemoteTarget:
         link: Link,
         agent: Agent,
         *,
-        machine: Machine,
+        state: State,
         holder: Holder,
         timeout_s: float | None = None,
+        cooldown_s: float = 0.0,
     ) -> None:
         self.name = name
         self._link = link
         self._agent = agent
-        self._machine = machine
+        self._state = state
         self._cache = Cache(link)
         self._jobs = Jobs(link, holder)
         self._timeout_s = timeout_s
+        self._cooldown_s = cooldown_s
+        self._was_hot = False
 
     def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
         """Run one job; see ``Target.run``.
@@ -59,16 +71,51 @@ class RemoteTarget:
             DeviceLost: the device went away and did not come back.
             DeviceRefused: it will not or cannot do this.
         """
-        launch = self._launch(job, on_progress or (lambda sentence: None))
-        return dataclasses.replace(launch, machine=self._machine)
+        tell = on_progress or (lambda sentence: None)
+        if self._was_hot and self._cooldown_s > 0:
+            cool_down(self._link, limit_s=self._cooldown_s, on_progress=tell)
+        launch = self._until_measured(job, tell)
+        self._was_hot = judge(launch).pace is Pace.THROTTLED
+        return dataclasses.replace(launch, machine=self._state.machine)
+
+    def cores(self, text: str) -> tuple[int, ...]:
+        """Return the CPUs that a text means; see ``Target.cores``."""
+        return cores(text, self._state, self.name) if text else ()
 
     def facts(self) -> Machine:
         """Return what the device is; see ``Target.facts``."""
-        return self._machine
+        return self._state.machine
 
     def close(self) -> None:
         """Give the link back."""
         self._link.close()
+
+    def _until_measured(self, job: Job, tell: OnProgress) -> Launch:
+        """Launch again what a lost device has cost."""
+        for left in reversed(range(TRIES)):
+            try:
+                return self._launch(job, tell)
+            except DeviceLost as lost:
+                if not left or not self._comes_back(lost, tell):
+                    raise
+                self._cache.forget()
+            except MissingExtra as missing:
+                raise DeviceRefused(
+                    f"{self.name} has no engine for {job.runtime}; "
+                    f"'groundspeed devices provision {self.name}' brings it ({missing})"
+                ) from missing
+        raise AssertionError("unreachable")
+
+    def _comes_back(self, lost: DeviceLost, tell: OnProgress) -> bool:
+        tell(f"{lost}; waiting for it")
+        end = time.monotonic() + COMES_BACK_S
+        while True:
+            try:
+                return self._link.run("true").status == 0
+            except DeviceLost:
+                if time.monotonic() > end:
+                    return False
+                time.sleep(POLL_S)
 
     def _launch(self, job: Job, tell: OnProgress) -> Launch:
         limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s

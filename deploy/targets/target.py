@@ -28,6 +28,15 @@ class Target(Protocol):
         Raises:
             GroundspeedError: the agent's own error, of the class that it had there.
             LaunchError: the agent died, or took longer than it may.
+            DeviceLost, DeviceRefused: the device went away, or will not do it.
+        """
+        ...
+
+    def cores(self, text: str) -> tuple[int, ...]:
+        """Return the CPUs that "big", "little" or numbers like "0-3,6" mean there; "" none.
+
+        Raises:
+            UsageError: it has no such CPUs.
         """
         ...
 

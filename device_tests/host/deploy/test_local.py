@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.deploy.targets.catalog import named
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.errors import LaunchError, NonFiniteOutput, UsageError
 from groundspeed.measurement import Job
@@ -107,4 +107,4 @@ def test_an_agent_that_cannot_be_started_is_an_error() -> None:
 
 def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"no device 'phone'; known: local"):
-        open_target("phone")
+        named("phone")

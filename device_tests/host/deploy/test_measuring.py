@@ -15,7 +15,7 @@ from groundspeed.deploy.benching import bench
 from groundspeed.deploy.plan import Settings
 from groundspeed.deploy.results import read
 from groundspeed.deploy.store.store import Store
-from groundspeed.deploy.targets.catalog import open_target
+from groundspeed.deploy.targets.local import LocalTarget
 
 QUICK = Settings(
     min_rounds=2,
@@ -65,7 +65,7 @@ def convolution(tmp_path: Path) -> Artifact:
 def test_a_file_is_measured_and_profiled_and_all_of_it_is_kept(
     store: Store, convolution: Artifact
 ) -> None:
-    result = bench([convolution], store=store, target=open_target(), settings=QUICK)
+    result = bench([convolution], store=store, target=LocalTarget(), settings=QUICK)
     cell = result.cells[0]
     assert cell.failures == ()
     assert [len(launch.samples_ns) >= 5 for launch in cell.launches] == [True, True]
@@ -86,7 +86,7 @@ def test_a_file_that_the_engine_cannot_open_fails_with_a_sentence(
     manifest = dataclasses.replace(convolution.manifest, files=(File.of("model", path),))
     broken = Artifact(folder=convolution.folder, manifest=manifest)
     broken.save()
-    result = bench([broken], store=store, target=open_target(), settings=QUICK)
+    result = bench([broken], store=store, target=LocalTarget(), settings=QUICK)
     assert result.failed
     assert result.run.stopped == "no cell can be measured"
     assert "model.onnx" in result.cells[0].failures[0]

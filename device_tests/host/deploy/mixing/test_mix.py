@@ -14,7 +14,7 @@ from torch import nn
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.exporting import Exporter
-from groundspeed.deploy.mixing import integers, mix
+from groundspeed.deploy.mixing import integers
 from groundspeed.deploy.mixing.settings import MixSettings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
@@ -74,10 +74,7 @@ class SlowTarget(PlantedTarget):
         return replace(done, profile=replace(done.profile, plain_ns=(500_000, 500_000)))
 
 
-@pytest.fixture(autouse=True)
-def targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"planted": PlantedTarget, "slow": SlowTarget}
-    monkeypatch.setattr(mix, "open_target", lambda name: found[name]())
+TARGETS = {"planted": PlantedTarget, "slow": SlowTarget}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +100,7 @@ def exporter(folder: Path, data: str, target: str, module: nn.Module | None = No
         module=(module or small).eval(),
         inputs=(torch.randn(1, 3, 16, 16),),
     )
-    mixing = MixSettings(max_drop=100.0, seconds=0.0, target=target)
+    mixing = MixSettings(max_drop=100.0, seconds=0.0, target=TARGETS[target]())
     return Exporter(network, folder, quantizing=Quantizing(data=data, mixing=mixing))
 
 
@@ -175,7 +172,7 @@ def test_a_network_without_classes_cannot_be_mixed(tmp_path: Path, data: str) ->
 def test_a_search_that_nobody_knows_is_told_before_anything_is_made(
     tmp_path: Path, data: str
 ) -> None:
-    asked = Quantizing(data=data, mixing=MixSettings(search="gredy", target="planted"))
+    asked = Quantizing(data=data, mixing=MixSettings(search="gredy", target=PlantedTarget()))
     network = exporter(tmp_path, data, "planted").network
     with pytest.raises(UnknownName, match="did you mean greedy"):
         Exporter(network, tmp_path, quantizing=asked).export("ncnn", "auto")
@@ -220,7 +217,7 @@ def overflowing(folder: Path, said: list[str] | None = None) -> Exporter:
         folder / "made",
         quantizing=Quantizing(
             data=str(folder / "bright.npz"),
-            mixing=MixSettings(max_drop=100.0, seconds=0.0, target="planted"),
+            mixing=MixSettings(max_drop=100.0, seconds=0.0, target=PlantedTarget()),
         ),
         on_progress=said.append if said is not None else None,
     )

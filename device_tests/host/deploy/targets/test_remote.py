@@ -10,15 +10,16 @@ import pytest
 from groundspeed.artifact import TensorSpec
 from groundspeed.deploy.agents.archive import agent_archive, archive_bytes
 from groundspeed.deploy.agents.in_python import PythonAgent
+from groundspeed.deploy.devices.state import parse_state
 from groundspeed.deploy.targets.jobs import Holder
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.deploy.targets.remote import RemoteTarget
 from groundspeed.errors import ArtifactError, DeviceRefused, LaunchError
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.measurement import Job, Launch
 from groundspeed.runtimes import onnx_wire
 
 ME = Holder(name="me@host.1")
-BOARD = Machine(name="board", model="Board 5", architecture="aarch64", system="Linux", cpus=4)
+BOARD = parse_state("name=board\nmodel=Board 5\narchitecture=aarch64\ncpus.online=0-3\nend=1")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def agent(tmp_path: Path) -> PythonAgent:
 
 
 def target(link: Any, agent: PythonAgent, **more: Any) -> RemoteTarget:
-    return RemoteTarget("board", link, agent, machine=BOARD, holder=ME, **more)
+    return RemoteTarget("board", link, agent, state=BOARD, holder=ME, **more)
 
 
 def job(model: Path, **changes: Any) -> Job:
@@ -62,7 +63,7 @@ def test_a_launch_is_what_it_is_here(
         here.runtime_version,
         here.runtime_build,
     )
-    assert there.machine == BOARD
+    assert there.machine == BOARD.machine
     assert 3 <= len(there.samples_ns) <= 5
     assert heard[0].startswith("pushing")
     assert heard[-1] == "sampling"

@@ -1,0 +1,87 @@
+"""A device for a while: ours alone, and everything given back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_tests.host.deploy.shell_link import ShellLink
+from groundspeed.deploy.devices import using as module
+from groundspeed.deploy.devices.using import using
+from groundspeed.deploy.store.leases import Lease
+from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.errors import DeviceLost, DeviceRefused, UsageError
+
+
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ShellLink]:
+    """Two boards, reached by the shell, and a groundspeed.toml that names them."""
+    links = {}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        links[f"ssh://{name}"] = ShellLink(tmp_path / name)
+    (tmp_path / "groundspeed.toml").write_text(
+        '[devices]\nboard = "ssh://one"\nshelf = ["ssh://one", "ssh://two"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "open_link", lambda device: links[str(device.addresses[0])])
+    monkeypatch.setattr(module, "POLL_S", 0.05)
+    return links
+
+
+def test_this_machine_needs_no_lease(store: Store) -> None:
+    with using("local", store) as target:
+        assert isinstance(target, LocalTarget)
+
+
+def test_a_device_is_ours_alone_and_then_free(store: Store, devices: Any) -> None:
+    with using("board", store) as target:
+        assert target.name == "board"
+        assert target.facts().cpus > 0
+        with pytest.raises(DeviceRefused, match="in use by"), using("board", store, wait_s=0):
+            pass
+    assert isinstance(store.leases.take("ssh://one", "me"), Lease)
+
+
+def test_one_in_use_is_waited_for_with_a_word(store: Store, devices: Any) -> None:
+    lease = store.leases.take("ssh://one", "anna", seconds=0.3)
+    said: list[str] = []
+    with using("board", store, on_progress=said.append):
+        assert said == ["board is in use by anna; waiting for it"]
+    assert isinstance(lease, Lease)
+    assert not store.leases.renew(lease)
+
+
+def test_of_twins_the_free_one_is_taken(store: Store, devices: Any) -> None:
+    with using("shelf", store), using("shelf", store, wait_s=0):
+        pass
+
+
+def test_of_twins_one_that_is_away_is_passed_over(store: Store, devices: Any) -> None:
+    devices["ssh://one"].cut(away_s=60)
+    with using("shelf", store) as target:
+        assert target.facts().cpus > 0
+    devices["ssh://two"].cut(away_s=60)
+    with pytest.raises(DeviceLost, match="none of the devices of 'shelf'"), using("shelf", store):
+        pass
+
+
+def test_a_device_that_is_away_gives_its_lease_back(store: Store, devices: Any) -> None:
+    devices["ssh://one"].cut(away_s=60)
+    with pytest.raises(DeviceLost), using("board", store):
+        pass
+    assert isinstance(store.leases.take("ssh://one", "me"), Lease)
+
+
+def test_an_unknown_name(store: Store, devices: Any) -> None:
+    with pytest.raises(UsageError, match="did you mean board"), using("bord", store):
+        pass
+
+
+def test_cores_by_name(store: Store, devices: Any) -> None:
+    with using("board", store) as target:
+        assert target.cores("") == ()
+        assert target.cores("0") == (0,)
+        with pytest.raises(UsageError, match="board has no CPU 99"):
+            target.cores("99")
