@@ -12,6 +12,8 @@ from groundspeed.deploy.report.correctness import ScoredCell, judged_by, noise, 
 from groundspeed.units import bytes_text
 
 FEWEST = 3  # points that make a picture
+_SYMBOLS = ("diamond", "circle", "square", "cross")  # one for each round of the colors
+_BEYOND = 1.5  # times the slowest cell: few launches give bars that would dwarf all else
 
 
 def drawn(cells: Sequence[ScoredCell]) -> list[ScoredCell]:
@@ -21,19 +23,25 @@ def drawn(cells: Sequence[ScoredCell]) -> list[ScoredCell]:
 
 
 def against_latency(cells: Sequence[ScoredCell]) -> go.Figure:
-    """Draw a point for each cell with its 95 % intervals: the best are high up on the left."""
+    """Draw a point for each cell with its 95 % intervals: the best are high up on the left.
+
+    Bars that reach far beyond the slowest cell are cut off.
+    """
     figure = go.Figure(
         layout=layout(420, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
     )
     figure.update_layout(margin={"t": 40})
-    for place, one in enumerate(drawn(cells)):
-        figure.add_trace(_point(one, CELL_COLORS[place % len(CELL_COLORS)]))
-    figure.update_xaxes(axis("latency, ms", rangemode="tozero"))
+    points = drawn(cells)
+    for place, one in enumerate(points):
+        lap, color = divmod(place, len(CELL_COLORS))
+        figure.add_trace(_point(one, CELL_COLORS[color], _SYMBOLS[lap % len(_SYMBOLS)]))
+    slowest_ns = max((one.cell.latency.estimate_ns for one in points), default=0)
+    figure.update_xaxes(axis("latency, ms", range=[0, _BEYOND * slowest_ns / 1e6]))
     figure.update_yaxes(axis(f"{judged_by(cells)}, %"))
     return figure
 
 
-def _point(one: ScoredCell, color: str) -> Any:
+def _point(one: ScoredCell, color: str, symbol: str) -> Any:
     proportion, latency = one.proportion, one.cell.latency
     assert proportion is not None
     span = latency.interval
@@ -44,7 +52,7 @@ def _point(one: ScoredCell, color: str) -> Any:
         y=[100 * proportion.value],
         mode="markers",
         name=one.cell.label,
-        marker={"symbol": "diamond", "size": 9, "color": color},
+        marker={"symbol": symbol, "size": 9, "color": color},
         error_x={
             **bars,
             "array": [(high_ns - latency.estimate_ns) / 1e6],

@@ -117,3 +117,22 @@ def test_a_failed_cell_has_no_point(data: ReportData) -> None:
     failed = StoredEvaluation(evaluated_at="", error="it crashed")
     (network,) = networks(with_evaluations(data, *[evaluated(91)] * 3, failed))
     assert len(drawn(scored_cells(network))) == 3
+
+
+def test_cells_that_share_a_color_differ_in_their_symbol(data: ReportData) -> None:
+    (network,) = networks(with_evaluations(data, *[evaluated(91)] * 12))
+    markers = [point.marker for point in against_latency(scored_cells(network)).data]
+    assert len({(marker.color, marker.symbol) for marker in markers}) == 12
+
+
+def test_a_wide_interval_does_not_squeeze_the_others(data: ReportData) -> None:
+    report = with_evaluations(data, evaluated(91), evaluated(92), evaluated(80))
+    *tame, wild = report.measured
+    once = wild.launches[0]
+    slower = replace(once, samples_ns=tuple(20 * each for each in once.samples_ns))
+    wild = replace(wild, launches=(once, slower))
+    (network,) = networks(replace(report, measured=(*tame, wild)))
+    figure = against_latency(scored_cells(network))
+    slowest = max(point.x[0] for point in figure.data)
+    assert max(point.x[0] + point.error_x.array[0] for point in figure.data) > 100 * slowest
+    assert slowest < figure.layout.xaxis.range[1] < 2 * slowest
