@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from groundspeed.deploy.agents.native import Recipe, build_runner
-from groundspeed.deploy.agents.ncnn_source import RARE_LAYERS
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.link import Link
 from groundspeed.measurement import Job
-from groundspeed.runtimes.ncnn_param import read_param
 
 _WORKS_ALONE = "ncnn"  # what a device is can be asked of any runner; this one needs no libraries
 
@@ -41,19 +39,7 @@ class NativeAgent:
         runner = build_runner(
             job.runtime or _WORKS_ALONE,
             self._architecture,
-            recipe=Recipe(libraries=self._libraries, without_layers=_not_in(job)),
+            recipe=Recipe(libraries=self._libraries),
             on_progress=on_progress,
         )
         return runner.command(cache.ensure(runner.files, on_progress))
-
-
-def _not_in(job: Job) -> tuple[str, ...]:
-    """Return the layers that ncnn can be built without: the rare ones, unless the network has one.
-
-    Then it is built with all of them, so that the next such network needs no third library.
-    """
-    param = (job.files or {}).get("param")
-    if param is None:
-        return RARE_LAYERS
-    its = {layer.type.lower() for layer in read_param(param)}
-    return () if its & {*RARE_LAYERS} else RARE_LAYERS

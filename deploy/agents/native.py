@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from groundspeed.deploy.agents import engine_libraries
 from groundspeed.deploy.agents.kept import Kept
-from groundspeed.deploy.agents.ncnn_source import RARE_LAYERS, build_ncnn, ncnn_options
+from groundspeed.deploy.agents.ncnn_source import build_ncnn, ncnn_options
 from groundspeed.deploy.agents.runner_program import OWN, Ingredients, runner_program
 from groundspeed.deploy.agents.toolchain import (
     Architecture,
@@ -63,13 +63,12 @@ class Recipe:
     Attributes:
         libraries: folder with an own build of the runtime's library for the device; None takes
             PyPI's.
-        without_layers: ncnn's layers to leave out, in lower case; with all of them its build takes
-            nearly twice as long.
+        only_layers: the only layers that ncnn gets, in lower case; none named gives it all.
         ncnn_variables: more of cmake's variables for ncnn.
     """
 
     libraries: Path | None = None
-    without_layers: tuple[str, ...] = RARE_LAYERS
+    only_layers: tuple[str, ...] = ()
     ncnn_variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,23 +117,23 @@ class _Build:
     def with_ncnn(self) -> NativeRunner:
         """Return a runner that is one static program."""
         toolchain = find_toolchain(self.target)
-        options = ncnn_options(toolchain, without=self.recipe.without_layers)
-        options |= self.recipe.ncnn_variables
+        options = ncnn_options(toolchain) | self.recipe.ncnn_variables
+        only = self.recipe.only_layers
 
         def build(made: Path) -> None:
-            build_ncnn(toolchain, options, made, self.tell)
+            build_ncnn(toolchain, options, only, made, self.tell)
             for scratch in ("source", "made"):
                 shutil.rmtree(made / scratch)
 
         name = f"ncnn-library-{self.target.name}"
-        ncnn = self.kept.get(name, [toolchain.version, options], build)
+        ncnn = self.kept.get(name, [toolchain.version, options, only], build)
         wanted = Ingredients(
             runtime="ncnn",
             headers=(ncnn / "include/ncnn",),
             linked=(
                 str(ncnn / "lib/libncnn.a"),
                 *(("-fopenmp",) if toolchain.has_openmp else ()),
-                *("-static", *(() if toolchain.strip else ("-s",))),
+                *("-static", "-Wl,--gc-sections", *(() if toolchain.strip else ("-s",))),
             ),
         )
         return NativeRunner(files=(runner_program(toolchain, wanted, self.kept, self.tell),))

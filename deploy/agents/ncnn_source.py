@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -22,16 +22,6 @@ PINNED = "1.0.20261020"  # where ncnn is not installed; else the host and the de
 _JOBS = os.cpu_count() or 1
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
-# What no network of images has, or what pnnx never writes: recurrent cells, sound, text, the ends
-# of old detectors, and relics of Caffe.
-RARE_LAYERS = (
-    *("rnn", "lstm", "gru", "multiheadattention", "sdpa", "rotaryembed", "embed", "einsum"),
-    *("spectrogram", "inversespectrogram", "statisticspooling"),
-    *("detectionoutput", "priorbox", "proposal", "psroipooling", "roialign", "roipooling"),
-    *("yolodetectionoutput", "yolov3detectionoutput", "deformableconv2d", "reorg"),
-    *("argmax", "bias", "bnll", "exp", "log", "lrn", "mvn", "spp", "threshold"),
-)
-
 _OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
     # The three folders are not in PyPI's archive.
@@ -42,14 +32,19 @@ _OPTIONS = {
     "NCNN_VULKAN": "OFF",
     "NCNN_PIXEL": "OFF",
     "NCNN_C_API": "OFF",
-    # No runner asks for bfloat16, and no phone that is sold computes in SVE what NEON does not.
+    # Nothing that is exported asks for bfloat16, or for weights of few bits in matrix products; and
+    # SVE does for ncnn what NEON does.
     "NCNN_BF16": "OFF",
+    "NCNN_WEIGHT_QUANT": "OFF",
     "NCNN_ARM84BF16": "OFF",
     "NCNN_ARM86SVE": "OFF",
+    "NCNN_DISABLE_EXCEPTION": "ON",
     # Extensions of AMD's that no processor of the last ten years has.
     "NCNN_XOP": "OFF",
     "NCNN_FMA4": "OFF",
 }
+# The linker shall leave out what nobody calls; and what never throws needs no tables to unwind it.
+_SMALL = ("-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables")
 
 
 def ncnn_version() -> str:
@@ -60,29 +55,24 @@ def ncnn_version() -> str:
         return PINNED
 
 
-def ncnn_options(toolchain: Toolchain, *, without: tuple[str, ...]) -> dict[str, str]:
-    """Return cmake's variables for a library.
-
-    Args:
-        toolchain: what to build with.
-        without: layers to leave out, in lower case.
-    """
+def ncnn_options(toolchain: Toolchain) -> dict[str, str]:
+    """Return cmake's variables for a library."""
     return {
         **_OPTIONS,
         "NCNN_VERSION": ncnn_version().rpartition(".")[2],
         "CMAKE_SYSTEM_NAME": "Linux",
         "CMAKE_SYSTEM_PROCESSOR": toolchain.architecture.name,
-        "CMAKE_CXX_FLAGS": shlex.join(toolchain.flags),
+        "CMAKE_CXX_FLAGS": shlex.join([*toolchain.flags, *_SMALL]),
         "CMAKE_C_FLAGS": shlex.join(toolchain.flags),
         # clang's OpenMP needs a library that zig and the NDK do not bring; ncnn has a small one.
         **({} if toolchain.has_openmp else {"NCNN_SIMPLEOMP": "ON"}),
-        **{f"WITH_LAYER_{name}": "OFF" for name in without},
     }
 
 
 def build_ncnn(
     toolchain: Toolchain,
     options: dict[str, str],
+    only_layers: Sequence[str],
     folder: Path,
     on_progress: OnProgress,
 ) -> None:
@@ -91,6 +81,7 @@ def build_ncnn(
     Args:
         toolchain: what to build with.
         options: what :func:`ncnn_options` gave.
+        only_layers: layers to build, in lower case; none named builds all.
         folder: where to build; it gets ``lib/libncnn.a`` and ``include/``.
         on_progress: called with a sentence now and then.
 
@@ -101,7 +92,14 @@ def build_ncnn(
     cmake, ninja = _tool("cmake"), _tool("ninja")
     on_progress(f"fetching the source of ncnn {ncnn_version()}")
     source, made = ncnn_source(folder / "source"), folder / "made"
-    variables = {**options, **_programs(toolchain, folder), "CMAKE_MAKE_PROGRAM": str(ninja)}
+    layers = sorted(path.stem for path in source.glob("src/layer/*.cpp"))
+    left_out = [name for name in layers if only_layers and name not in only_layers]
+    variables = {
+        **options,
+        **_programs(toolchain, folder),
+        **{f"WITH_LAYER_{name}": "OFF" for name in left_out},
+        "CMAKE_MAKE_PROGRAM": str(ninja),
+    }
     on_progress(f"configuring ncnn for {toolchain.architecture.name}")
     run(
         [

@@ -194,7 +194,7 @@ def _zig(wanted: Architecture) -> Toolchain:
 
 
 def program(name: str) -> Path | None:
-    """Return where a program is: on PATH, or beside this Python, where pip puts what it installs."""
+    """Return where a program is: on PATH, or beside this Python, where pip installs them."""
     places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
     found = shutil.which(name, path=places)
     return Path(found) if found else None

@@ -11,8 +11,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <string>
 
 #include "conditions.h"
@@ -87,13 +85,13 @@ json::Object answer(const Job& job, const Answers& answers) {
 
 int fail(const Answers& answers, const Error& error) {
   std::fprintf(stderr, "%s\n", error.what());
-  answers.end("error", json::Object{{"class", error.name}, {"message", error.what()}});
+  answers.end("error", json::Object{{"class", error.name}, {"message", error.message}});
   return error.exit_code;
 }
 
 int run(const Answers& answers) {
   try {
-    std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+    const std::string text = read_all(STDIN_FILENO).value_or("");
     answers.end("result", answer(read_job(text), answers));
     return 0;
   } catch (const Error& error) {

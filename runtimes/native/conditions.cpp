@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <ctime>
 #include <set>
-#include <sstream>
 #include <string>
 
 #include "errors.h"
 #include "files.h"
+#include "text.h"
 
 namespace groundspeed {
 namespace {
@@ -59,8 +59,7 @@ std::vector<std::string> matching(const std::string& pattern) {
 // The values of all lines "key : value" with one of the keys.
 std::vector<std::string> values(const std::string& text, const std::set<std::string>& keys) {
   std::vector<std::string> found;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string& line : lines(text)) {
     const std::size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
     const std::string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
@@ -99,9 +98,8 @@ std::optional<std::string> governors() {
 
 Value features(const std::string& cpuinfo) {
   std::set<std::string> present;
-  const auto lines = values(cpuinfo, {"flags", "Features"});
-  std::istringstream words(lines.empty() ? "" : lines[0]);
-  for (std::string word; words >> word;) present.insert(word);
+  const auto listed = values(cpuinfo, {"flags", "Features"});
+  for (const std::string& word : words(listed.empty() ? "" : listed[0])) present.insert(word);
   json::Array known;
   for (const char* name : kFeatures) {
     if (present.count(name) != 0) known.emplace_back(name);

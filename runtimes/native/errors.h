@@ -11,9 +11,10 @@ enum ExitCode { kTriedAndFailed = 1, kCannotBeCarriedOut = 2 };
 // Base of them all. The message says what happened, to which thing, and what to do next.
 struct Error : std::runtime_error {
   Error(std::string name, ExitCode code, const std::string& message)
-      : std::runtime_error(message), name(std::move(name)), exit_code(code) {}
+      : std::runtime_error(message), name(std::move(name)), message(message), exit_code(code) {}
 
-  std::string name;  // of the Python class that the host raises
+  std::string name;     // of the Python class that the host raises
+  std::string message;  // what() ends at a NUL character, which a name in a job may hold
   ExitCode exit_code;
 };
 

@@ -30,15 +30,19 @@ bool write_all(int file, std::string_view content) {
 std::optional<std::string> read_file(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
+  std::optional<std::string> content = read_all(file);
+  ::close(file);
+  return content;
+}
+
+std::optional<std::string> read_all(int file) {
   std::string content;
   char block[1 << 16];
   ssize_t size = 0;
   while ((size = ::read(file, block, sizeof block)) != 0) {
     if (size > 0) content.append(block, static_cast<std::size_t>(size));
-    if (size < 0 && errno != EINTR) break;
+    if (size < 0 && errno != EINTR) return std::nullopt;
   }
-  ::close(file);
-  if (size < 0) return std::nullopt;
   return content;
 }
 

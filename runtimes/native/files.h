@@ -10,6 +10,9 @@ namespace groundspeed {
 // The content of a file; nothing when it cannot be read. Some files of /sys exist and still refuse.
 std::optional<std::string> read_file(const std::string& path);
 
+// What comes out of an open file until its end; nothing when it cannot be read.
+std::optional<std::string> read_all(int file);
+
 // Writes a file so that a reader, or a crash, sees the old content or the new, never a part.
 // Raises LaunchError.
 void write_atomically(const std::string& path, std::string_view content);

@@ -49,7 +49,8 @@ void read(const json::Value& from, const std::string& where, std::vector<T>& int
   const auto* elements = from.as<json::Array>();
   if (elements == nullptr) fail(where, "list", from);
   for (const json::Value& element : *elements) {
-    read(element, where + "[" + std::to_string(into.size()) + "]", into.emplace_back());
+    const std::string place = where + "[" + std::to_string(into.size()) + "]";
+    read(element, place, into.emplace_back());
   }
 }
 
@@ -103,6 +104,7 @@ Job job(const json::Value& from) {
   field(from, where, "specs", job.specs);
   field(from, where, "inputs", job.inputs);
   field(from, where, "outputs", job.outputs);
+  field(from, where, "seed", job.seed);
   return job;
 }
 

@@ -33,6 +33,7 @@ struct Job {
   std::vector<TensorSpec> specs;
   std::optional<std::string> inputs;
   std::optional<std::string> outputs;
+  std::int64_t seed = 0;  // unused: seeded inputs are numpy's own, and come as `inputs`
 };
 
 // Raises UsageError: the text is no JSON, no job, or a job of a later version.

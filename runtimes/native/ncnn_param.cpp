@@ -1,10 +1,9 @@
 #include "ncnn_param.h"
 
 #include <cstdlib>
-#include <iterator>
-#include <sstream>
 
 #include "errors.h"
+#include "text.h"
 
 namespace groundspeed {
 namespace {
@@ -12,11 +11,6 @@ namespace {
 constexpr std::string_view kMagic = "7767517";
 
 using Words = std::vector<std::string>;
-
-Words words(const std::string& line) {
-  std::istringstream stream(line);
-  return Words(std::istream_iterator<std::string>(stream), {});
-}
 
 // A count, or -1 for what is none.
 long counted(const Words& words, std::size_t index) {
@@ -42,21 +36,19 @@ std::vector<NcnnLayer> parse_param(std::string_view text, const std::string& pat
   const auto fail = [&](const std::string& what) {
     throw ArtifactError(path + " is no ncnn .param file: " + what + "; export it again");
   };
-  std::vector<Words> lines;
-  std::istringstream stream{std::string(text)};
-  for (std::string line; std::getline(stream, line);) {
-    if (Words found = words(line); !found.empty()) lines.push_back(std::move(found));
+  std::vector<Words> rows;
+  for (const std::string& line : lines(text)) {
+    if (Words found = words(line); !found.empty()) rows.push_back(std::move(found));
   }
-  if (lines.empty() || lines[0] != Words{std::string(kMagic)})
-    fail("it does not begin with 7767517");
-  if (lines.size() == 1) fail("it ends after its first line");
-  const long announced = counted(lines[1], 0);
-  if (announced != static_cast<long>(lines.size()) - 2) {
-    fail("it announces " + lines[1][0] + " layers and lists " + std::to_string(lines.size() - 2));
+  if (rows.empty() || rows[0] != Words{std::string(kMagic)}) fail("it does not begin with 7767517");
+  if (rows.size() == 1) fail("it ends after its first line");
+  const long announced = counted(rows[1], 0);
+  if (announced != static_cast<long>(rows.size()) - 2) {
+    fail("it announces " + rows[1][0] + " layers and lists " + std::to_string(rows.size() - 2));
   }
   std::vector<NcnnLayer> layers;
-  for (std::size_t index = 2; index < lines.size(); ++index) {
-    const Words& line = lines[index];
+  for (std::size_t index = 2; index < rows.size(); ++index) {
+    const Words& line = rows[index];
     const long takes = counted(line, 2), gives = counted(line, 3);
     if (takes < 0 || gives < 0) fail("the line of '" + line[0] + "' describes no layer");
     if (static_cast<long>(line.size()) < 4 + takes + gives) {

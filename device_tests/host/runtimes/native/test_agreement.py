@@ -1,0 +1,163 @@
+"""The native agent and the one in Python: the same job, the same answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device_tests.host.runtimes.native.conversation import ask, document, job_for
+from groundspeed.artifact import Artifact
+from groundspeed.documents import from_plain
+from groundspeed.errors import GroundspeedError
+from groundspeed.measurement import Launch, Machine, Options
+from groundspeed.runtimes.conditions import read_machine
+from groundspeed.runtimes.measure import launch
+
+PYTHON = [sys.executable, "-P", "-m", "groundspeed.runtimes.agent"]
+NAMES = [f"tiny-{kind}-{bits}" for kind in ("onnx", "tflite", "ncnn") for bits in ("fp32", "int8")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_agents_compute_and_execute_the_same(
+    name: str, runners: dict[str, list[str]], artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifact = artifacts[name]
+    outputs, launches, plain = [], [], []
+    for agent in (PYTHON, runners[artifact.manifest.runtime]):
+        saved = tmp_path / f"{len(launches)}.npz"
+        answer = ask(agent, document(job_for(artifact, tmp_path, action="profile", outputs=saved)))
+        assert answer.code == 0, answer.last
+        plain.append(answer.last["result"])
+        launches.append(from_plain(Launch, answer.last["result"]))
+        with np.load(saved, allow_pickle=False) as archive:
+            outputs.append(dict(archive))
+
+    ours, native = launches
+    assert list(plain[0]) == list(plain[1])
+    assert native.profile is not None
+    assert ours.profile is not None
+    assert native.profile.ops == ours.profile.ops
+    assert native.machine == ours.machine
+    assert native.options == ours.options
+    assert native.cpus_granted == ours.cpus_granted
+    assert native.runtime_version == ours.runtime_version
+    assert native.agent_version == ours.agent_version
+
+    assert list(outputs[0]) == list(outputs[1])
+    for name, expected in outputs[0].items():
+        assert outputs[1][name].dtype == expected.dtype
+        # LiteRT and ONNX Runtime are the same library for both. ncnn is compiled here for fewer
+        # instructions than in its package, and so adds up in another order.
+        tolerance = 1e-5 * np.abs(expected).max() if ours.runtime == "ncnn" else 0
+        np.testing.assert_allclose(outputs[1][name], expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "litert", "onnxruntime"])
+def test_a_launch_holds_what_was_asked_for(
+    runtime: str, runners: dict[str, list[str]], artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifact = next(each for each in artifacts.values() if each.manifest.runtime == runtime)
+    asked = job_for(artifact, tmp_path, action="profile", min_samples=7, max_samples=7)
+    answer = ask(runners[runtime], document(asked))
+    measured = from_plain(Launch, answer.last["result"])
+    assert len(measured.samples_ns) == 7
+    assert min(measured.samples_ns) > 0
+    assert measured.first_run_ns > 0
+    assert measured.load_ns > 0
+    assert measured.warmup_ns
+    assert measured.peak_memory_bytes is not None
+    assert measured.baseline_memory_bytes is not None
+    assert measured.peak_memory_bytes >= measured.baseline_memory_bytes
+    profile = measured.profile
+    assert profile is not None
+    assert len(profile.profiled_ns) == len(profile.plain_ns) == 4
+    assert {len(times) for times in profile.times_ns} == {4}
+    assert len(profile.times_ns) == len(profile.ops)
+    opening, *stages = answer.progress
+    assert opening == f"opening in {runtime}"
+    assert stages == ["warming up", "sampling", "profiling 4 runs"]
+
+
+def test_two_threads_compute_what_one_does(
+    runners: dict[str, list[str]], artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifact = artifacts["tiny-ncnn-fp32"]
+    outputs = []
+    for threads in (1, 2):
+        saved = tmp_path / f"{threads}.npz"
+        asked = job_for(artifact, tmp_path, options=Options(threads=threads), outputs=saved)
+        assert ask(runners["ncnn"], document(asked)).code == 0
+        with np.load(saved) as archive:
+            outputs.append(dict(archive))
+    np.testing.assert_array_equal(outputs[0]["out0"], outputs[1]["out0"])
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "litert", "onnxruntime"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("missing", "empty", "cut short", "other role", "not finite", "other shape", "other name"),
+        *("no such cpu", "no such precision", "no threads", "no samples", "no such action"),
+    ],
+)
+def test_what_fails_fails_alike(
+    damage: str,
+    runtime: str,
+    runners: dict[str, list[str]],
+    artifacts: dict[str, Artifact],
+    tmp_path: Path,
+) -> None:
+    artifact = next(
+        each
+        for each in artifacts.values()
+        if each.manifest.runtime == runtime and each.manifest.precision == "fp32"
+    )
+    job = job_for(artifact, tmp_path)
+    role, path = next(iter(artifact.paths.items()))
+    spec = artifact.manifest.inputs[0]
+    damaged = tmp_path / path.name
+    arrays = {spec.name: np.zeros(spec.shape, spec.dtype)}
+    changes: dict[str, object] = {}
+    if damage in ("empty", "cut short"):
+        content = path.read_bytes()
+        damaged.write_bytes(content[: len(content) * 6 // 10] if damage == "cut short" else b"")
+    if damage in ("missing", "empty", "cut short"):
+        changes["files"] = {**artifact.paths, role: damaged}
+    elif damage == "other role":
+        changes["files"] = {"elsewhere": path}
+    elif damage == "not finite":
+        arrays[spec.name].fill(np.nan)
+    elif damage == "other shape":
+        arrays = {spec.name: np.zeros((1, 2), spec.dtype)}
+    elif damage == "other name":
+        arrays["x"] = arrays.pop(spec.name)
+    else:
+        changes |= {
+            "no such cpu": {"options": Options(cpus=(4000,))},
+            "no such precision": {"options": Options(precision="int7")},
+            "no threads": {"options": Options(threads=0)},
+            "no samples": {"min_samples": 0},
+            "no such action": {"action": "dance"},
+        }[damage]
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    asked = dataclasses.replace(job, **changes)  # type: ignore[arg-type]
+    with pytest.raises(GroundspeedError) as expected:
+        launch(asked, lambda sentence: None)
+    answer = ask(runners[runtime], document(asked))
+    assert (answer.error, answer.code) == (
+        expected.type.__name__,
+        expected.value.exit_code,
+    )
+    assert answer.message
+
+
+def test_facts_are_those_of_the_machine(runners: dict[str, list[str]]) -> None:
+    for runtime, command in runners.items():
+        answer = ask(command, '{"action": "facts"}')
+        assert answer.code == 0
+        assert from_plain(Machine, answer.last["result"]) == read_machine()
+        assert list(answer.last["result"]["runtimes"]) == [runtime]
