@@ -57,10 +57,10 @@ def launch(model: Subject, threads: int, runs: int) -> Way:
         min_seconds=0.0,
         max_warmup_seconds=1.0,
     )
-    return Way(AGENT, _median_of_launch, json.dumps(to_plain(job)))
+    return Way(AGENT, median_of_launch, json.dumps(to_plain(job)))
 
 
-def _median_of_launch(printed: str) -> float:
+def median_of_launch(printed: str) -> float:
     result = json.loads(printed.splitlines()[-1])["result"]
     return statistics.median(from_plain(Launch, result).samples_ns)
 

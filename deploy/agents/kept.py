@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,12 +45,17 @@ class Kept:
         return final
 
     def _build(self, final: Path, recipe: str, build: Callable[[Path], object]) -> None:
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix="building-") as scratch:
-            made = Path(scratch, final.name)
-            made.mkdir()
+        made = self._folder / f"{final.name}.part"
+        # What is left of a process that was killed: whoever holds the lock is alone with it.
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        try:
             build(made)
             made.joinpath(_RECIPE).write_text(recipe)
             made.rename(final)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -96,13 +96,30 @@ def build_runner(
     """
     if runtime not in OWN:
         raise UsageError(f"there is no native agent for {runtime}; known: {', '.join(OWN)}")
-    build = _Build(
+    build = _build(machine, recipe, folder, on_progress)
+    return build.with_ncnn() if runtime == "ncnn" else build.with_library(runtime)
+
+
+def ncnn_library(
+    machine: str,
+    *,
+    recipe: Recipe | None = None,
+    folder: Path | None = None,
+    on_progress: OnProgress = lambda sentence: None,
+) -> Path:
+    """Return the folder with the library that ncnn's runner has; see :func:`build_runner`."""
+    return _build(machine, recipe, folder, on_progress).ncnn_library()
+
+
+def _build(
+    machine: str, recipe: Recipe | None, folder: Path | None, on_progress: OnProgress
+) -> _Build:
+    return _Build(
         target=architecture(machine),
         recipe=recipe or Recipe(),
         kept=Kept(folder or user_cache() / "native"),
         tell=on_progress,
     )
-    return build.with_ncnn() if runtime == "ncnn" else build.with_library(runtime)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +131,8 @@ class _Build:
     kept: Kept
     tell: OnProgress
 
-    def with_ncnn(self) -> NativeRunner:
-        """Return a runner that is one static program."""
+    def ncnn_library(self) -> Path:
+        """Return the folder with ncnn's ``lib/libncnn.a`` and ``include/ncnn``."""
         toolchain = find_toolchain(self.target)
         options = ncnn_options(toolchain) | self.recipe.ncnn_variables
         only = self.recipe.only_layers
@@ -126,7 +143,12 @@ class _Build:
                 shutil.rmtree(made / scratch)
 
         name = f"ncnn-library-{self.target.name}"
-        ncnn = self.kept.get(name, [toolchain.version, options, only], build)
+        return self.kept.get(name, [toolchain.version, options, only], build)
+
+    def with_ncnn(self) -> NativeRunner:
+        """Return a runner that is one static program."""
+        toolchain = find_toolchain(self.target)
+        ncnn = self.ncnn_library()
         wanted = Ingredients(
             runtime="ncnn",
             headers=(ncnn / "include/ncnn",),
