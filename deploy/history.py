@@ -44,13 +44,16 @@ class Entry:
     launches: int
 
 
-def history(store: Store, *, network: str | None = None, runtime: str | None = None) -> list[Entry]:
+def history(
+    store: Store, *, network: str | None = None, runtime: str | None = None, emulated: bool = False
+) -> list[Entry]:
     """Return all cells with a result, the oldest run first.
 
     Args:
         store: where to look.
         network: only networks of this name.
         runtime: only this runtime.
+        emulated: those of emulated devices too, whose latencies say nothing about real ones.
     """
     entries = []
     for _, group in itertools.groupby(
@@ -58,7 +61,8 @@ def history(store: Store, *, network: str | None = None, runtime: str | None = N
     ):
         rows = list(group)
         first, medians = rows[0], [row.median_ns for row in rows]
-        if runtime not in (None, first.runtime):
+        machine = from_plain(Machine, json.loads(first.machine))
+        if runtime not in (None, first.runtime) or (machine.emulated and not emulated):
             continue
         entries.append(
             Entry(
@@ -70,7 +74,7 @@ def history(store: Store, *, network: str | None = None, runtime: str | None = N
                 precision=first.precision,
                 threads=first.threads,
                 artifact_id=first.artifact_id,
-                machine=from_plain(Machine, json.loads(first.machine)),
+                machine=machine,
                 comparability=first.comparability_digest,
                 estimate_ns=estimate(medians),
                 interval=interval(medians),

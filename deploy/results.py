@@ -61,6 +61,11 @@ class RunResult:
     cells: tuple[CellResult, ...]
 
     @property
+    def emulated(self) -> bool:
+        """Whether a launch was made on a device that is known to be emulated."""
+        return any(launch.machine.emulated for cell in self.cells for launch in cell.launches)
+
+    @property
     def failed(self) -> bool:
         """Whether a launch or an evaluation failed; what cannot be exported is a finding."""
         return any(

@@ -134,7 +134,7 @@ class _Build:
     def ncnn_library(self) -> Path:
         """Return the folder with ncnn's ``lib/libncnn.a`` and ``include/ncnn``."""
         toolchain = find_toolchain(self.target)
-        options = ncnn_options(toolchain) | self.recipe.ncnn_variables
+        options = {**ncnn_options(toolchain), **self.recipe.ncnn_variables}
         only = self.recipe.only_layers
 
         def build(made: Path) -> None:

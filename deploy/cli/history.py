@@ -7,16 +7,24 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from groundspeed.deploy.cli.options import existing_store, json_option, store_option
+from groundspeed.deploy.cli.options import (
+    emulated_option,
+    existing_store,
+    json_option,
+    store_option,
+)
 from groundspeed.deploy.cli.output import console, print_json
 
 
 @click.command()
 @click.argument("network", required=False)
 @click.option("--runtime", help="Only this runtime.")
+@emulated_option
 @store_option
 @json_option
-def command(network: str | None, runtime: str | None, store_folder: Path, as_json: bool) -> None:
+def command(
+    network: str | None, runtime: str | None, emulated: bool, store_folder: Path, as_json: bool
+) -> None:
     """List what was measured before, the oldest first, optionally of one NETWORK only.
 
     Entries with the same key were measured alike (device, system, runtime build, threads,
@@ -31,7 +39,7 @@ def command(network: str | None, runtime: str | None, store_folder: Path, as_jso
     from groundspeed.deploy.store.store import Store
 
     with Store(existing_store(store_folder)) as store:
-        entries = history(store, network=network, runtime=runtime)
+        entries = history(store, network=network, runtime=runtime, emulated=emulated)
     if as_json:
         print_json(entries)
         return

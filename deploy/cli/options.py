@@ -88,6 +88,13 @@ store_option = click.option(
 )
 
 
+emulated_option = click.option(
+    "--emulated",
+    is_flag=True,
+    help="Show figures of emulated devices too; they say nothing about the real ones.",
+)
+
+
 def network_options(function: F) -> F:
     """Add how a network is loaded: its input shapes and its weights."""
     function = click.option(

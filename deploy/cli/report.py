@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from groundspeed.deploy.cli.options import existing_store, json_option, store_option
+from groundspeed.deploy.cli.options import (
+    emulated_option,
+    existing_store,
+    json_option,
+    store_option,
+)
+from groundspeed.errors import UsageError
 
 
 @click.command()
@@ -18,9 +24,12 @@ from groundspeed.deploy.cli.options import existing_store, json_option, store_op
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the page; by default into the results.",
 )
+@emulated_option
 @store_option
 @json_option
-def command(run_id: int | None, output: Path | None, store_folder: Path, as_json: bool) -> int:
+def command(
+    run_id: int | None, output: Path | None, emulated: bool, store_folder: Path, as_json: bool
+) -> int:
     """Write the HTML report of a stored run, and print its short form.
 
     The page is one file that opens from disk without a network.
@@ -35,5 +44,10 @@ def command(run_id: int | None, output: Path | None, store_folder: Path, as_json
 
     with Store(existing_store(store_folder)) as store:
         result = results.read(store, run_id)
+    if result.emulated and not emulated:
+        raise UsageError(
+            f"run {result.run.id} was measured on an emulated device, whose latencies say nothing "
+            "about a real one; add --emulated to see them all the same"
+        )
     page = running.write_report(result, output or store_folder / f"report-{result.run.id}.html")
     return show(result, as_json=as_json, report=page)

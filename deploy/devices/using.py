@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import platform
 import secrets
@@ -65,7 +66,7 @@ def using(
                 stack.enter_context(clocks.locked(open_link(device)))
             yield LocalTarget()
             return
-        holder, chosen = stack.enter_context(_leased(device, store.leases, wait_s, on_progress))
+        holder, chosen = stack.enter_context(_leased(device, store, wait_s, on_progress))
         link = open_link(chosen)
         stack.callback(link.close)
         if clocks.restore(link):
@@ -85,10 +86,13 @@ def using(
 
 @contextmanager
 def _leased(
-    device: Device, leases: Leases, wait_s: float, on_progress: OnProgress
+    device: Device, store: Store, wait_s: float, on_progress: OnProgress
 ) -> Iterator[tuple[Holder, Device]]:
     """Hold the lease of one of a device's addresses, renewed until the block is left."""
-    me = f"{getpass.getuser()}@{platform.node()}".replace(" ", "_")
+    leases = store.leases
+    # The numbers of leases are a store's own, so a device must tell stores apart.
+    place = hashlib.sha256(str(store.folder.resolve()).encode()).hexdigest()[:6]
+    me = f"{getpass.getuser()}@{platform.node()}.{place}".replace(" ", "_")
     lease = _taken(
         device, leases, f"{me}.{os.getpid()}.{secrets.token_hex(2)}", wait_s, on_progress
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_tests.emulation.fake_cpuinfo import cpuinfo
+from device_tests.emulation.fake_cpuinfo import CPU, cpuinfo
 
 # In a mount namespace of its own, so that nothing needs to be unmounted afterwards.
 _ENTER = """
@@ -36,6 +36,7 @@ UsePAM no
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 Subsystem sftp /usr/lib/openssh/sftp-server
+SetEnv QEMU_CPU={cpu}
 """
 _CLIENT = """\
 Host board
@@ -65,9 +66,24 @@ class Board:
     port: int
     server: subprocess.Popen[bytes]
 
-    def stop(self, sign: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to everything on the board."""
-        os.killpg(self.server.pid, sign)
+    def cut_connections(self) -> None:
+        """End every connection, as a cable that is pulled; what runs on the board goes on."""
+        for pid in self.processes("sshd: root"):
+            os.kill(pid, signal.SIGKILL)
+
+    def processes(self, words: str) -> list[int]:
+        """Return the processes on the board whose command line has some words."""
+        inside = Path(f"/proc/{self.server.pid}/ns/pid_for_children").readlink()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "ns/pid").readlink() == inside and words in (
+                    process / "cmdline"
+                ).read_text().replace("\0", " "):
+                    found.append(int(process.name))
+            except (OSError, UnicodeDecodeError):
+                continue  # it ended meanwhile
+        return found
 
 
 @contextmanager
@@ -90,7 +106,7 @@ def running(root: Path, folder: Path) -> Iterator[Board]:
     (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "host_key", root / "etc/ssh/host_key")
     (root / "etc/ssh/host_key").chmod(0o600)
-    (root / "etc/ssh/sshd_test").write_text(_SERVER.format(port=port))
+    (root / "etc/ssh/sshd_test").write_text(_SERVER.format(port=port, cpu=CPU))
     (root / "root/.ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "id.pub", root / "root/.ssh/authorized_keys")
     (root / "etc/fake_cpuinfo").write_text(cpuinfo(os.cpu_count() or 1))

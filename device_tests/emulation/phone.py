@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_tests.emulation import fake_phone
-from device_tests.emulation.fake_cpuinfo import cpuinfo
+from device_tests.emulation.fake_cpuinfo import CPU, cpuinfo
 
 SHELL_USER = 2000  # Android's "shell", which may do little
 START_S = 60
@@ -30,8 +30,8 @@ mount -t proc proc "$1/proc"
 mount --bind "$1/etc/fake_cpuinfo" "$1/proc/cpuinfo"
 mount --rbind /dev "$1/dev"
 exec chroot --userspec=2000:2000 "$1" /usr/bin/env -i \
-    PATH=/system/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/data/local/tmp ADBD_PORT="$2" \
-    /usr/sbin/adbd --device_banner=device
+    PATH=/system/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/data/local/tmp \
+    ADBD_PORT="$2" QEMU_CPU="$3" /usr/sbin/adbd --device_banner=device
 """
 _numbers = itertools.count(os.getpid() % 50 * 5)
 
@@ -63,7 +63,7 @@ class Phone:
         self.port += 1
         inside = ["unshare", "-m", "-p", "-f", "sh", "-c", _ENTER, "sh"]
         self._process = subprocess.Popen(
-            ["ip", "netns", "exec", self.name, *inside, str(self.root), str(self.port)],
+            ["ip", "netns", "exec", self.name, *inside, str(self.root), str(self.port), CPU],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -85,3 +85,16 @@ def test_cores_by_name(store: Store, devices: Any) -> None:
         assert target.cores("0") == (0,)
         with pytest.raises(UsageError, match="board has no CPU 99"):
             target.cores("99")
+
+
+def test_two_stores_of_one_user_do_not_take_each_others_leases_for_their_own(
+    store: Store, devices: Any, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        with using("board", store):
+            pass
+    with Store(tmp_path / "another") as another:
+        with using("board", store) as mine, using("board", another) as theirs:
+            assert mine._jobs._holder.lease == 3
+            assert theirs._jobs._holder.lease == 1
+            assert mine._jobs._holder.name != theirs._jobs._holder.name
