@@ -95,7 +95,6 @@ def test_bench_profile_and_report_are_as_on_this_machine(
     onnx = str(artifacts / "tiny-onnx-fp32")
     measured = groundspeed("bench", onnx, "--on", "board", "--rounds", "2", "--json")
     assert measured.returncode == 0, measured.stderr
-    assert "pushing model.onnx" in measured.stderr or "pushing" in measured.stderr
     profiled = groundspeed("profile", onnx, "--on", "board", "--runs", "3", "--json")
     assert profiled.returncode == 0, profiled.stderr
     assert "conv" in profiled.stdout.lower()

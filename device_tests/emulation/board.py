@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -68,8 +69,10 @@ class Board:
 
     def cut_connections(self) -> None:
         """End every connection, as a cable that is pulled; what runs on the board goes on."""
-        for pid in self.processes("sshd: root"):
-            os.kill(pid, signal.SIGKILL)
+        _listening, *serving = sorted(self.processes("/usr/sbin/sshd"))
+        for pid in serving:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def processes(self, words: str) -> list[int]:
         """Return the processes on the board whose command line has some words."""

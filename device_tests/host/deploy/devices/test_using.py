@@ -93,8 +93,11 @@ def test_two_stores_of_one_user_do_not_take_each_others_leases_for_their_own(
     for _ in range(2):
         with using("board", store):
             pass
-    with Store(tmp_path / "another") as another:
-        with using("board", store) as mine, using("board", another) as theirs:
-            assert mine._jobs._holder.lease == 3
-            assert theirs._jobs._holder.lease == 1
-            assert mine._jobs._holder.name != theirs._jobs._holder.name
+    with (
+        Store(tmp_path / "another") as another,
+        using("board", store) as mine,
+        using("board", another) as theirs,
+    ):
+        assert mine._jobs._holder.lease == 3
+        assert theirs._jobs._holder.lease == 1
+        assert mine._jobs._holder.name != theirs._jobs._holder.name
