@@ -75,11 +75,14 @@ test)
     debian adb adb
     debian /usr/sbin/sshd openssh-server
     debian pgrep procps
+    debian qemu-aarch64-static qemu-user-static
+    debian mmdebstrap mmdebstrap arch-test
+    debian ip iproute2
     install dev
     lint
     types
     say tests
-    GROUNDSPEED_REQUIRE_BROWSER=1 "$venv/bin/python" -m pytest "$@"
+    GROUNDSPEED_REQUIRE_BROWSER=1 GROUNDSPEED_REQUIRE_ARM64=1 "$venv/bin/python" -m pytest "$@"
     ;;
 lint) install dev; lint ;;
 types) install dev; types ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.report.content import Measured, ReportData
 from groundspeed.deploy.report.text import span
 from groundspeed.measurement import Conditions, Launch, Machine
@@ -45,7 +46,9 @@ def engines(data: ReportData) -> tuple[tuple[str, str], ...]:
 
 def around(launches: Sequence[Launch]) -> tuple[tuple[str, str], ...]:
     """Return the range of each varying condition over the launches as (word, text)."""
-    states = [state for launch in launches for state in (launch.before, launch.after)]
+    states = [
+        state for launch in launches for state in (launch.before, *launch.during, launch.after)
+    ]
     return (
         ("clock", _range(_values(states, "frequencies_hz"), 1e9, "GHz", 2)),
         ("temperature", _range(_values(states, "temperatures_c"), 1, "°C", 0)),
@@ -66,6 +69,13 @@ def warnings(data: ReportData) -> tuple[str, ...]:
             sentences.append(
                 f"{name}: {restless} of {len(launches)} launches did not become steady "
                 "within their warm-up; allow more warm-up, or quiet the machine."
+            )
+        unsteady = [found for found in map(judge, launches) if found.pace is Pace.THROTTLED]
+        if unsteady:
+            reasons = "; ".join(dict.fromkeys(found.reasons[0] for found in unsteady))
+            sentences.append(
+                f"{name}: {len(unsteady)} of {len(launches)} launches were throttled ({reasons}); "
+                "let the device cool, then measure again."
             )
     every = list(_launches(data.measured))
     sentences += [*_load(every), *_state(every)]
@@ -95,9 +105,6 @@ def _load(launches: Sequence[Launch]) -> Iterable[str]:
 
 
 def _state(launches: Sequence[Launch]) -> Iterable[str]:
-    states = [state for launch in launches for state in (launch.before, launch.after)]
-    if any(state.throttled for state in states):
-        yield "The system said that it was throttling: cool the device, then measure again."
     governors = {launch.machine.governor for launch in launches} - {None, "performance"}
     if governors:
         yield (

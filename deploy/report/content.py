@@ -7,6 +7,7 @@ from statistics import median
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.breakdown import Breakdown, break_down
+from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.report import text
 from groundspeed.deploy.roofline import Roofline, roofline
 from groundspeed.deploy.statistics import Latency, latency
@@ -79,7 +80,8 @@ class Cell:
 
     Attributes:
         measured: the raw values.
-        label: what tells it from the other cells of its network ("ncnn", "ncnn · fp16").
+        label: what tells it from the other cells of its network ("ncnn", "ncnn · fp16"), and what
+            makes its latency less than it seems ("ncnn · throttled").
         latency: estimate over launches.
         ratio: latency over that of the fastest cell of the network.
         breakdown: where the time goes; None without a profile.
@@ -178,10 +180,18 @@ def _cells(group: list[Measured]) -> tuple[Cell, ...]:
 
 
 def _label(measured: Measured, group: list[Measured]) -> str:
-    """Return the runtime, with the precision and the threads where the group differs in them."""
+    """Return the runtime, with the precision and the threads where the group differs in them.
+
+    What makes a latency less than it seems stands in its name, so that no table and no picture can
+    show it without.
+    """
     parts = [measured.runtime]
     if len({other.precision for other in group}) > 1:
         parts.append(measured.precision)
     if len({other.threads for other in group}) > 1:
         parts.append(text.threads(measured.threads))
+    if any(launch.machine.emulated for launch in measured.launches):
+        parts.append("emulated")
+    elif any(judge(launch).pace is Pace.THROTTLED for launch in measured.launches):
+        parts.append("throttled")
     return " · ".join(parts)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from groundspeed.deploy.report import tables
@@ -58,3 +60,23 @@ def test_what_could_not_be_read_says_so(data: ReportData) -> None:
     states = dict(around(data.measured[0].launches))
     assert states["clock"] == UNKNOWN
     assert states["temperature"] == "51 °C"
+
+
+def test_what_makes_a_latency_less_than_it_seems_stands_in_its_name(data: ReportData) -> None:
+    one, other = data.measured
+    hot = replace(one.launches[0], after=replace(one.launches[0].after, throttled=True))
+    virtual = [
+        replace(launch, machine=replace(launch.machine, emulated=True)) for launch in other.launches
+    ]
+    marked = replace(
+        data,
+        measured=(
+            replace(one, launches=(hot, *one.launches[1:])),
+            replace(other, launches=tuple(virtual)),
+        ),
+    )
+    (network,) = networks(marked)
+    assert [cell.label for cell in network.cells] == ["onnxruntime · throttled", "ncnn · emulated"]
+    sentences = " ".join(warnings(marked))
+    assert "1 of" in sentences
+    assert "held its clocks down" in sentences
