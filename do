@@ -78,6 +78,10 @@ test)
     debian qemu-aarch64-static qemu-user-static
     debian mmdebstrap mmdebstrap arch-test
     debian ip iproute2
+    debian g++ g++
+    debian cmake cmake
+    debian ninja ninja-build
+    debian aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
     install dev
     lint
     types

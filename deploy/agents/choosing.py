@@ -5,6 +5,7 @@ from __future__ import annotations
 from groundspeed.deploy.agents.agent import Agent
 from groundspeed.deploy.agents.in_native import NativeAgent
 from groundspeed.deploy.agents.in_python import PythonAgent
+from groundspeed.deploy.agents.native import Recipe
 from groundspeed.deploy.agents.wheels import provisioned
 from groundspeed.deploy.devices.config import Device
 from groundspeed.deploy.devices.state import State
@@ -21,7 +22,7 @@ def choose_agent(device: Device, state: State, link: Link) -> Agent:
         DeviceLost, DeviceRefused: as in ``Link.run``.
     """
     if device.agent == "native" or (device.agent == "auto" and not runs_python(state)):
-        return NativeAgent(state.architecture, libraries=device.libraries)
+        return NativeAgent(state.architecture, Recipe(libraries=device.libraries))
     folder = user_cache() / "agents"
     return PythonAgent(folder, python=device.python, packages=provisioned(link))
 

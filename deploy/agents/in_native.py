@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from groundspeed.deploy.agents.native import Recipe, build_runner
 from groundspeed.deploy.targets.cache import Cache
@@ -18,14 +17,14 @@ class NativeAgent:
 
     Args:
         architecture: the device's, as its ``uname -m`` says it.
-        libraries: folder with the user's own builds of engines for it.
+        recipe: how its runners are made.
     """
 
     needs_inputs = True
 
-    def __init__(self, architecture: str, *, libraries: Path | None = None) -> None:
+    def __init__(self, architecture: str, recipe: Recipe | None = None) -> None:
         self._architecture = architecture
-        self._libraries = libraries
+        self._recipe = recipe or Recipe()
 
     def command(
         self, job: Job, link: Link, cache: Cache, on_progress: Callable[[str], None]
@@ -39,7 +38,7 @@ class NativeAgent:
         runner = build_runner(
             job.runtime or _WORKS_ALONE,
             self._architecture,
-            recipe=Recipe(libraries=self._libraries),
+            recipe=self._recipe,
             on_progress=on_progress,
         )
         return runner.command(cache.ensure(runner.files, on_progress))
