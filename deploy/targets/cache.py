@@ -23,13 +23,17 @@ TRIES = 3  # of one file, when its content does not arrive as it was sent
 SLOWEST_BYTES_PER_S = 200e3  # a deadline is for links that hang, not for slow ones
 MEGABYTE = 1e6
 
+# Prints the free kilobytes, then each file that is missing, and makes the folders for these.
 _WHICH = """
-cd "$1/files" 2>/dev/null || exit 0
+folder=$1
 shift
-for file in "$@"; do [ -f "$file" ] && echo "$file"; done
-exit 0
+mkdir -p "$folder/files" "$folder/incoming" || exit 73
+df -Pk "$folder" | tail -n 1
+for file in "$@"; do
+    [ -f "$folder/files/$file" ] && continue
+    mkdir -p "$folder/files/${file%%/*}" && printf '%s\\n' "$file" || exit 73
+done
 """
-_PREPARE = 'mkdir -p "$1/files/$2" "$1/incoming" && df -Pk "$1" | tail -n 1'
 # Exit status 3: it is not what was sent. 70: the device has nothing to tell with.
 _PLACE = """
 command -v sha256sum >/dev/null || exit 70
@@ -94,7 +98,7 @@ class Cache:
             DeviceRefused: the device has no space, or lets nobody in.
         """
         held = {path: Held.of(path) for path in dict.fromkeys(files)}
-        for file in self._missing(list(held.values())):
+        for file in self._missing([one for one in held.values() if one.place not in self._seen]):
             self._push(file, on_progress)
         self._seen |= {file.place for file in held.values()}
         root = PurePosixPath(self._link.folder, "files")
@@ -105,18 +109,27 @@ class Cache:
         self._seen.clear()
 
     def _missing(self, files: list[Held]) -> list[Held]:
-        unknown = [file for file in files if file.place not in self._seen]
-        if not unknown:
+        """Return the files that are not there, after making sure that there is room for them."""
+        if not files:
             return []
-        found = self._link.run(_WHICH, [self._link.folder, *(file.place for file in unknown)])
-        there = set(found.text.splitlines())
-        return [file for file in unknown if file.place not in there]
+        root = self._link.folder
+        found = self._link.run(_WHICH, [root, *(file.place for file in files)])
+        if found.status != 0:
+            raise DeviceRefused(f"{root} on {self._link.name} cannot be written: {found.complaint}")
+        disk, *names = found.text.splitlines()
+        missing = [file for file in files if file.place in set(names)]
+        free, needed = _free_bytes(disk), sum(file.path.stat().st_size for file in missing)
+        if free is not None and free < needed:
+            raise DeviceRefused(
+                f"{self._link.name} has {free / MEGABYTE:.0f} MB free, {needed / MEGABYTE:.0f} MB "
+                f"are to be put there; free some space, or remove {root}"
+            )
+        return missing
 
     def _push(self, file: Held, on_progress: OnProgress | None) -> None:
         size = file.path.stat().st_size
         if on_progress is not None:
             on_progress(f"pushing {file.path.name} ({size / MEGABYTE:.1f} MB) to {self._link.name}")
-        self._make_room(file, size)
         root = self._link.folder
         part = f"{root}/incoming/{secrets.token_hex(8)}.part"
         timeout_s = 30 + size / SLOWEST_BYTES_PER_S
@@ -141,19 +154,6 @@ class Cache:
             f"{file.path.name} arrived damaged on {self._link.name} {TRIES} times in a row; "
             "check the cable or the network"
         )
-
-    def _make_room(self, file: Held, size: int) -> None:
-        made = self._link.run(_PREPARE, [self._link.folder, file.digest])
-        if made.status != 0:
-            raise DeviceRefused(
-                f"{self._link.folder} on {self._link.name} cannot be written: {made.complaint}"
-            )
-        free = _free_bytes(made.text)
-        if free is not None and free < size:
-            raise DeviceRefused(
-                f"{self._link.name} has {free / MEGABYTE:.0f} MB free, {file.path.name} takes "
-                f"{size / MEGABYTE:.0f} MB; free some space there, or remove {self._link.folder}"
-            )
 
 
 def _free_bytes(line: str) -> int | None:
