@@ -30,6 +30,10 @@ _TABLE_TAG, TABLE_SIZE = 1, 256
 _TAGS = {np.dtype(type): tag for tag, type in _TYPES.items()}
 _ALIGNMENT = 4
 
+# The layers that take integers, and the parameter that says what they pad their input with.
+_CHAINED = ("Convolution", "ConvolutionDepthWise")
+PAD_VALUE = 18
+
 _SIZES = ("", "1D", "3D")
 _CONVOLUTIONS = {f"Convolution{groups}{size}" for groups in ("", "DepthWise") for size in _SIZES}
 _DECONVOLUTIONS = {type.replace("Conv", "Deconv") for type in _CONVOLUTIONS}
@@ -95,20 +99,55 @@ def write_bin(weights: Iterable[Blobs]) -> bytes:
     return b"".join(_encoded(blob) for blobs in weights for blob in blobs)
 
 
-def integer_steps(layers: Sequence[Layer], weights: Sequence[Blobs]) -> dict[str, float]:
-    """Return blob -> the real value of 1 in it, for blobs that hold integers."""
-    steps: dict[str, float] = {}
+@dataclass(frozen=True)
+class Integers:
+    """What the integers of a blob stand for: ``step * (q - zero)``.
+
+    Attributes:
+        step: negative where the integers are mirrored.
+        zero: the integer of 0.0.
+    """
+
+    step: float
+    zero: int = 0
+
+    def real(self, integers: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return the values that integers stand for."""
+        return (integers.astype(np.float32) - self.zero) * np.float32(self.step)
+
+
+def integer_steps(layers: Sequence[Layer], weights: Sequence[Blobs]) -> dict[str, Integers]:
+    """Return blob -> what its integers stand for, for blobs that hold integers.
+
+    Where 0.0 is not the integer 0, it is what the layers that take the blob pad it with, and the
+    integers are mirrored.
+    """
+    zeros = _zeros(layers)
+    steps: dict[str, Integers] = {}
     for layer, blobs in zip(layers, weights, strict=True):
         if hands_on_integers(layer):
-            steps[layer.tops[0]] = 1 / float(blobs[-1].values[0])
+            (top,), zero = layer.tops, zeros.get(layer.tops[0], 0)
+            step = 1 / float(blobs[-1].values[0])
+            steps[top] = Integers(-step if zero else step, zero)
         elif layer.type in ("Split", "Cast") and layer.bottoms[0] in steps:
             steps |= dict.fromkeys(layer.tops, steps[layer.bottoms[0]])
     return steps
 
 
+def _zeros(layers: Sequence[Layer]) -> dict[str, int]:
+    """Return blob -> the integer of 0.0 in it, by what the layers that take it pad it with."""
+    zeros: dict[str, int] = {}
+    for layer in reversed(layers):
+        if layer.type in _CHAINED:
+            zeros[layer.bottoms[0]] = int(layer.number(PAD_VALUE))
+        elif layer.type == "Split":
+            zeros[layer.bottoms[0]] = zeros.get(layer.tops[0], 0)
+    return zeros
+
+
 def hands_on_integers(layer: Layer) -> bool:
     """Return whether a layer's output is in integers, for the next layer's use."""
-    return layer.type in ("Convolution", "ConvolutionDepthWise") and layer.integer(8) > 100
+    return layer.type in _CHAINED and layer.integer(8) > 100
 
 
 class _Reader:

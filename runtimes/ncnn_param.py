@@ -36,8 +36,17 @@ class Layer:
         written = self._written(key)
         return default if written is None else float(written)
 
-    def replacing(self, key: int, value: int) -> Layer:
-        """Return this layer with one parameter set to a whole number."""
+    def numbers(self, key: int) -> tuple[float, ...]:
+        """Return a parameter that is an array: -23300 - key = its length, then its numbers."""
+        written = self._written(-23300 - key)
+        return () if written is None else tuple(map(float, written.split(",")[1:]))
+
+    def replacing(self, key: int, value: float) -> Layer:
+        """Return this layer with one parameter set.
+
+        ncnn tells whole numbers from others by the spelling, and reads the bits of one as the other
+        where it expects that: mind the type of ``value``.
+        """
         others = (each for each in self.parameters if each.partition("=")[0] != str(key))
         return dataclasses.replace(self, parameters=(*others, f"{key}={value}"))
 

@@ -18,7 +18,7 @@ from groundspeed.errors import ArtifactError, InputError, LaunchError
 from groundspeed.measurement import OpProfile, Options, ProfiledOp
 from groundspeed.runtimes.feeds import checked, file_of, random_feeds
 from groundspeed.runtimes.interleave import interleaved
-from groundspeed.runtimes.ncnn_bin import hands_on_integers, integer_steps, read_bin
+from groundspeed.runtimes.ncnn_bin import Integers, hands_on_integers, integer_steps, read_bin
 from groundspeed.runtimes.ncnn_param import Layer, read_param
 from groundspeed.runtimes.session import Array
 
@@ -119,8 +119,8 @@ class NcnnSession:
             if layer.type != "Input":
                 for name in layer.tops:
                     value = _array(_extract(extractor, name))
-                    step = self._steps.get(name)
-                    yield name, value if step is None else value.astype(np.float32) * step
+                    integers = self._integers.get(name)
+                    yield name, value if integers is None else integers.real(value)
 
     def profile(self, inputs: Mapping[str, Array], runs: int) -> OpProfile:
         """Time every layer by extracting its output in order; see ``Session.profile``.
@@ -151,8 +151,8 @@ class NcnnSession:
         self._net.clear()
 
     @cached_property
-    def _steps(self) -> dict[str, float]:
-        """The real values of integer 1, for the blobs that ncnn keeps in integers."""
+    def _integers(self) -> dict[str, Integers]:
+        """What integers stand for, for the blobs that ncnn keeps in them."""
         if not any(map(hands_on_integers, self._layers)):
             return {}
         return integer_steps(self._layers, read_bin(self._bin, self._layers))

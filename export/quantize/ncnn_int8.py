@@ -10,22 +10,34 @@ away from zero, between -127 and 127 (src/layer/quantize.cpp).
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import groundspeed
 from groundspeed.artifact import File, Step
 from groundspeed.errors import ArtifactError, ExportError
 from groundspeed.export.quantize.ncnn_blobs import Blobs
+from groundspeed.export.quantize.ncnn_grids import (
+    Grid,
+    bias_of,
+    handing_on_mirrored,
+    mirrored,
+    taking_mirrored,
+)
 from groundspeed.export.quantize.ncnn_groups import CAST, REAL, is_lost, with_real_values
+from groundspeed.export.quantize.ncnn_weights import in_integers
+from groundspeed.export.quantize.ncnn_winograd import (
+    is_without_winograd,
+    may_overflow,
+    needs_positive,
+    without_winograd,
+)
 from groundspeed.export.writer import Written
-from groundspeed.quantization import LEAST_SCALE, Quantization, Range, weight_scales
+from groundspeed.quantization import Quantization, Range
 from groundspeed.runtimes import ncnn_bin
 from groundspeed.runtimes.ncnn_bin import Blob, read_bin, write_bin
 from groundspeed.runtimes.ncnn_param import Layer, read_param, write_param
@@ -36,15 +48,10 @@ _SCALE_TERMS = {"Convolution": 2, "ConvolutionDepthWise": 1, "InnerProduct": 2}
 _HANDS_ON = 100
 _CHAINED = ("Convolution", "ConvolutionDepthWise")
 
-# Winograd's method F(4x4, 3x3) in integers computes each sum times 576, in 32 bits; bit 6 of
-# parameter 31 keeps a layer from it.
-_WINOGRAD_FACTOR = 576
-_FEATURE_MASK, _NO_WINOGRAD = 31, 1 << 6
-
 
 @dataclass(frozen=True)
 class _Steps:
-    """The ranges that a layer's integers stand for.
+    """What a layer's integers stand for.
 
     Attributes:
         input: of what it takes.
@@ -52,8 +59,8 @@ class _Steps:
         is_taken: whether layers in integers take them; otherwise they are made real again.
     """
 
-    input: Range
-    output: Range | None
+    input: Grid
+    output: Grid | None
     is_taken: bool
 
 
@@ -77,18 +84,21 @@ class NcnnQuantizer:
             weights = read_bin(paths["bin"], layers)
         except ArtifactError as error:
             raise ExportError(f"the ncnn file cannot be quantized: {error}") from error
-        steps, reasons = _planned(layers, weights, ties, quantization)
+        blobs = Blobs(layers, ties, quantization.ranges)
+        steps, reasons = _planned(layers, weights, ties, quantization, blobs)
+        slow = _slowed(layers, weights, steps, per_channel=quantization.per_channel)
+        steps = _with_all_bits(layers, blobs, steps, slow)
         made = [
-            _in_integers(layer, blobs, steps[layer.name], per_channel=quantization.per_channel)
+            _in_integers(layer, read, steps[layer.name], per_channel=quantization.per_channel)
             if layer.name in steps
-            else (layer, blobs)
-            for layer, blobs in zip(layers, weights, strict=True)
+            else (layer, read)
+            for layer, read in zip(layers, weights, strict=True)
         ]
         made = list(with_real_values(made, _made_real(steps)))
         layers = tuple(layer for layer, _ in made)
         paths["param"].write_text(write_param(layers))
-        paths["bin"].write_bytes(write_bin(blobs for _, blobs in made))
-        return dataclasses.replace(
+        paths["bin"].write_bytes(write_bin(read for _, read in made))
+        return replace(
             written,
             files=tuple(File.of(role, path) for role, path in paths.items()),
             steps=(*written.steps, _step(layers, steps, reasons)),
@@ -100,9 +110,13 @@ def _planned(
     weights: tuple[ncnn_bin.Blobs, ...],
     ties: Mapping[str, str],
     quantization: Quantization,
+    blobs: Blobs,
 ) -> tuple[dict[str, _Steps], dict[str, str]]:
-    """Return the ranges of the layers in integers, and why the others with weights are not."""
-    blobs = Blobs(layers, ties, quantization.ranges)
+    """Return the ranges of the layers in integers, and why the others with weights are not.
+
+    Raises:
+        ExportError: the weights of a layer cannot be written.
+    """
     float_ops = quantization.float_ops or {}
     steps: dict[str, _Steps] = {}
     reasons: dict[str, str] = {}
@@ -121,8 +135,57 @@ def _planned(
         if reason or input is None:
             reasons[layer.name] = reason or "the range of its input is not known"
         else:
-            steps[layer.name] = _Steps(input, output, is_taken)
+            if not all(np.isfinite(blob.values).all() for blob in read):
+                raise ExportError(
+                    f"the weights of {layer.name} hold NaN or infinity; repair the network"
+                )
+            grid = None if output is None else Grid(output)
+            steps[layer.name] = _Steps(Grid(input), grid, is_taken)
     return steps, reasons
+
+
+def _slowed(
+    layers: tuple[Layer, ...],
+    weights: tuple[ncnn_bin.Blobs, ...],
+    steps: Mapping[str, _Steps],
+    *,
+    per_channel: bool,
+) -> set[str]:
+    """Return the layers that would lose Winograd's method if they took negative integers."""
+    found = set()
+    for layer, read in zip(layers, weights, strict=True):
+        if layer.name in steps:
+            input = steps[layer.name].input
+            integers, _ = in_integers(layer, read[0], input, per_channel=per_channel)
+            if needs_positive(layer, integers):
+                found.add(layer.name)
+    return found
+
+
+def _with_all_bits(
+    layers: tuple[Layer, ...], blobs: Blobs, steps: Mapping[str, _Steps], slow: Collection[str]
+) -> dict[str, _Steps]:
+    """Return the steps with integers mirrored wherever both sides can have them so.
+
+    Args:
+        layers: the network.
+        blobs: the same.
+        steps: of the layers in integers, none mirrored.
+        slow: layers that would lose Winograd's method if they took negative integers.
+    """
+    made = dict(steps)
+    for layer in layers:
+        each = made.get(layer.name)
+        if each is None or each.output is None or not each.is_taken:
+            continue
+        takers = [taker for taker in blobs.takers_of(layer.tops[0]) if taker]
+        if each.output.is_positive and any(taker.name in slow for taker in takers):
+            continue
+        grid = mirrored(layer, each.output.range, takers)
+        made[layer.name] = replace(each, output=grid)
+        for taker in takers:
+            made[taker.name] = replace(made[taker.name], input=grid)
+    return made
 
 
 def _impossible(layer: Layer, output: Range | None) -> str:
@@ -139,7 +202,7 @@ def _impossible(layer: Layer, output: Range | None) -> str:
 def _made_real(steps: Mapping[str, _Steps]) -> dict[str, float]:
     """Return layer -> step of its integers, for those that no layer in integers takes."""
     return {
-        name: each.output.symmetric()
+        name: each.output.step
         for name, each in steps.items()
         if each.output is not None and not each.is_taken
     }
@@ -148,75 +211,24 @@ def _made_real(steps: Mapping[str, _Steps]) -> dict[str, float]:
 def _in_integers(
     layer: Layer, blobs: ncnn_bin.Blobs, steps: _Steps, *, per_channel: bool
 ) -> tuple[Layer, ncnn_bin.Blobs]:
-    """Return a layer with integers for weights, and all its blobs.
-
-    Raises:
-        ExportError: its weights or scales cannot be written.
-    """
-    if not all(np.isfinite(blob.values).all() for blob in blobs):
-        raise ExportError(f"the weights of {layer.name} hold NaN or infinity; repair the network")
-    weight, *bias = blobs
-    # A group has one scale, even where it has several output channels.
-    rows = layer.integer(7, 1) if layer.type == "ConvolutionDepthWise" else layer.integer(0)
-    values = weight.values.astype(np.float32).reshape(rows, -1)
-    inverses = _inverse_scales(layer, values, steps.input, per_channel=per_channel)
-    integers = _rounded(values * inverses[:, np.newaxis])
-    term = _SCALE_TERMS[layer.type]
-    scales = [inverses, _inverse(steps.input)]
+    """Return a layer with integers for weights, and all its blobs."""
+    weight, *biases = blobs
+    bias = bias_of(layer, biases)
+    integers, inverses = in_integers(layer, weight, steps.input, per_channel=per_channel)
+    made, term = layer, _SCALE_TERMS[layer.type]
+    scales = [inverses, steps.input.inverse]
     if steps.output is not None:
         term += _HANDS_ON
-        scales.append(_inverse(steps.output))
-    made = layer.replacing(8, term)
-    if _may_overflow(layer, integers, steps.input):
-        made = made.replacing(_FEATURE_MASK, layer.integer(_FEATURE_MASK) | _NO_WINOGRAD)
-    return made, (Blob(integers.ravel(), tagged=True), *bias, *map(Blob, scales))
-
-
-def _inverse(range: Range) -> NDArray[np.float32]:
-    return np.array([1 / range.symmetric()], np.float32)
-
-
-def _inverse_scales(
-    layer: Layer, weight: NDArray[np.float32], input: Range, *, per_channel: bool
-) -> NDArray[np.float32]:
-    """Return the inverse scales of a weight, of shape (rows, values).
-
-    Raises:
-        ExportError: ncnn could not turn its sums back into real values.
-    """
-    # ncnn divides by the product of both inverses, which must not overflow. Weights that a scale of
-    # this size rounds to 0 could not have added anything that float32 can hold.
-    least = LEAST_SCALE / input.symmetric()
-    scales = np.maximum(weight_scales(weight, per_channel=per_channel).astype(np.float64), least)
-    if (scales * input.symmetric()).max() > 1 / LEAST_SCALE:
-        raise ExportError(
-            f"{layer.name} takes values as large as {max(-input.low, input.high):.3g} and has "
-            f"weights as large as {np.abs(weight).max():.3g}: float32 cannot hold their products; "
-            "check the network and the calibration data"
-        )
-    return (1 / scales).astype(np.float32)
-
-
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Return the nearest integers, halves away from zero as C's ``round`` has it."""
-    wide = values.astype(np.float64)
-    return np.clip(np.trunc(wide + np.copysign(0.5, wide)), -127, 127).astype(np.int8)
-
-
-def _may_overflow(layer: Layer, integers: NDArray[np.int8], input: Range) -> bool:
-    """Return whether Winograd's method could compute wrong sums for a layer.
-
-    ncnn2table gives such layers 6-bit weights instead, and proves nothing. A blob that calibration
-    saw no negative value in is the output of a ReLU.
-    """
-    width, stride, dilation = layer.integer(1), layer.integer(3, 1), layer.integer(2, 1)
-    window = (width, layer.integer(11, width), stride, layer.integer(13, stride))
-    if (*window, dilation, layer.integer(12, dilation)) != (3, 3, 1, 1, 1, 1):
-        return False
-    channels = integers.reshape(layer.integer(0), -1).astype(np.int64)
-    sums = np.stack([channels.clip(min=0).sum(1), -channels.clip(max=0).sum(1)])
-    largest = 127 * (sums.max() if input.low == 0 else sums.sum(0).max())
-    return bool(_WINOGRAD_FACTOR * largest > np.iinfo(np.int32).max)
+        scales.append(steps.output.inverse)
+        if steps.output.zero:
+            made, integers, bias = handing_on_mirrored(made, integers, bias, steps.output)
+    if steps.input.zero:
+        made, integers, bias = taking_mirrored(made, integers, bias, inverses, steps.input)
+    made = made.replacing(8, term)
+    if may_overflow(layer, integers, positive=steps.input.is_positive):
+        made = without_winograd(made)
+    offsets = [Blob(bias)] if made.integer(5) or biases else []
+    return made, (Blob(integers.ravel(), tagged=True), *offsets, *map(Blob, scales))
 
 
 def _step(
@@ -240,11 +252,7 @@ def _step(
             "handing on integers that are made real again, because on x86 ncnn loses what groups "
             f"of 8 channels give otherwise: {', '.join(reversed(made_real))}"
         )
-    masked = [
-        layer.name
-        for layer in layers
-        if layer.name in steps and layer.integer(_FEATURE_MASK) & _NO_WINOGRAD
-    ]
+    masked = [layer.name for layer in layers if layer.name in steps and is_without_winograd(layer)]
     if masked:
         notes.append(
             f"without Winograd's method, whose 32-bit sums could overflow: {', '.join(masked)}"

@@ -62,7 +62,8 @@ class Simulation(Interpreter):
         program: the canonical graph.
         quantization: the ranges, and what stays in floating point.
         only: the layers to quantize, with their inputs and outputs; None quantizes every tensor.
-        symmetric: whether the zero point of activations is 0, as in ncnn.
+        symmetric: whether the zero point of activations is 0, as in ncnn, but for what one
+            convolution in integers hands on to others.
         watch: called with the name and value of each tensor that an op computes.
         module: the program as a module, to share with another simulation; None makes one.
     """
@@ -86,6 +87,7 @@ class Simulation(Interpreter):
         if only is not None:
             chosen = [layer for layer in chosen if layer.op in only]
         self._layers = frozenset(layer.op for layer in chosen)
+        self._handed_on = frozenset(_handed_on(program, chosen))
         nodes: Iterable[Node] = program.graph.nodes
         self._gridded = frozenset(
             (layer.stored for layer in chosen)
@@ -138,7 +140,23 @@ class Simulation(Interpreter):
 
     def _on_grid(self, name: str, values: torch.Tensor) -> torch.Tensor:
         found = self._quantization.ranges.get(name)
-        return values if found is None else fake_values(values, found, symmetric=self._symmetric)
+        if found is None:
+            return values
+        if self._symmetric and name in self._handed_on:
+            scale, zero_point = found.asymmetric(-127, 127)
+            return torch.fake_quantize_per_tensor_affine(values, scale, zero_point, -127, 127)
+        return fake_values(values, found, symmetric=self._symmetric)
+
+
+def _handed_on(program: ExportedProgram, chosen: Iterable[Layer]) -> Iterator[str]:
+    """Yield the tensors that only convolutions among the layers chosen compute and read."""
+    convolutions = {aten.conv2d.default, aten.conv2d.padding}
+    nodes = {node.name: node for node in program.graph.nodes}
+    found = [layer for layer in chosen if nodes[layer.op].target in convolutions]
+    ops = {layer.op for layer in found}
+    for layer in found:
+        if all(reader.name in ops for reader in nodes[layer.stored].users):
+            yield layer.stored
 
 
 def fake_weight(weight: torch.Tensor, *, per_channel: bool) -> torch.Tensor:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundspeed.errors import ArtifactError
-from groundspeed.runtimes.ncnn_bin import Blob, integer_steps, parse_bin, read_bin, write_bin
+from groundspeed.runtimes.ncnn_bin import (
+    Blob,
+    Integers,
+    integer_steps,
+    parse_bin,
+    read_bin,
+    write_bin,
+)
 from groundspeed.runtimes.ncnn_param import Layer, write_param
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -133,13 +140,18 @@ def test_ncnn_itself_reads_as_many_values(tmp_path, type, parameters, counts):
         assert (net.load_model(str(path)) == 0) == loads
 
 
-def test_the_step_of_integers_goes_through_splits():
+@pytest.mark.parametrize(("zero", "expected"), [(0, 0.125), (127, -0.125)])
+def test_what_integers_stand_for_goes_through_splits(zero, expected):
     layers = [
         layer("Convolution", "0=1", "6=1", "8=102", tops=("handed",)),
         layer("Split", bottoms=("handed",), tops=("left", "right")),
-        layer("Convolution", "0=1", "6=1", "8=2", bottoms=("left",), tops=("given",)),
+        layer(
+            "Convolution", "0=1", "6=1", "8=2", f"18={zero}.0", bottoms=("left",), tops=("given",)
+        ),
     ]
     one = Blob(np.ones(1, np.float32))
     weight = Blob(np.ones(1, np.int8), tagged=True)
     weights = [(weight, one, one, Blob(np.full(1, 8, np.float32))), (), (weight, one, one)]
-    assert integer_steps(layers, weights) == {"handed": 0.125, "left": 0.125, "right": 0.125}
+    integers = Integers(expected, zero)
+    assert integer_steps(layers, weights) == dict.fromkeys(("handed", "left", "right"), integers)
+    assert integers.real(np.array([zero - 8, zero], np.int8)).tolist() == [-8 * expected, 0]

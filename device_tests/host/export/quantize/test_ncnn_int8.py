@@ -135,27 +135,33 @@ def rounded(values):
     return torch.clip(torch.sign(wide) * torch.floor(wide.abs() + 0.5), -127, 127)
 
 
-def expected(layer, blobs, taken):
-    """Compute one layer in integers; its answer, and what may be off by rounding."""
+def expected(layer, blobs, taken, given_zero=0.0):
+    """Compute one layer in integers; its answer, and what may be off by rounding.
+
+    Integers are mirrored around the integer of 0.0, unless it is 0.
+    """
     weight, bias, *scales = (torch.tensor(blob.values.astype(np.float64)) for blob in blobs)
     groups = layer.integer(7, 1) if layer.type == "ConvolutionDepthWise" else 1
-    integers = rounded(np.float32(taken) * blobs[3].values)
+    zero = layer.number(18)
+    integers = rounded(
+        zero - np.float32(taken) * blobs[3].values if zero else np.float32(taken) * blobs[3].values
+    )
     if layer.type == "InnerProduct":
         sums = integers.reshape(1, -1) @ weight.reshape(layer.integer(0), -1).T
         column = (1, -1)
     else:
         size = layer.integer(1)
         kernel = weight.reshape(layer.integer(0), -1, size, size)
-        sums = functional.conv2d(
-            integers, kernel, stride=layer.integer(3, 1), padding=layer.integer(4), groups=groups
-        )
+        padded = functional.pad(integers, [layer.integer(4)] * 4, value=zero)
+        sums = functional.conv2d(padded, kernel, stride=layer.integer(3, 1), groups=groups)
         column = (1, -1, 1, 1)
     per_output = scales[0].repeat_interleave(layer.integer(0) // len(scales[0]))
     real = sums / (per_output * scales[1]).reshape(column) + bias.reshape(column)
     if layer.integer(9):
         real = real.clip(0, 6 if layer.integer(9) == 3 else None)
     if len(scales) == 3:
-        return rounded(real * scales[2]) / scales[2], 1.001 / float(scales[2])
+        given = rounded(real * scales[2])
+        return (given_zero - given if given_zero else given) / scales[2], 1.001 / float(scales[2])
     # x86's kernel of 8 depthwise channels divides by an estimate that is right to 12 bits.
     return real, (1e-3 if groups > 1 else 1e-5) * float(real.abs().max())
 
@@ -191,9 +197,12 @@ def test_every_layer_computes_what_its_integers_say(made, tmp_path):
     held = {"in0": sample} | tensors(written, tmp_path, sample)
     integers = {layer: blobs for layer, blobs in read(tmp_path).items() if layer.integer(8)}
     assert len(integers) == 8
+    zeros = {layer.bottoms[0]: layer.number(18) for layer in integers}
     for layer, blobs in integers.items():
         assert blobs[0].values.dtype == np.int8
-        answer, allowed = expected(layer, blobs, held[layer.bottoms[0]])
+        answer, allowed = expected(
+            layer, blobs, held[layer.bottoms[0]], zeros.get(layer.tops[0], 0.0)
+        )
         np.testing.assert_allclose(
             held[layer.tops[0]], answer, rtol=0, atol=allowed, err_msg=layer.name
         )
