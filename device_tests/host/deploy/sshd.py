@@ -24,6 +24,7 @@ PidFile none
 StrictModes no
 UsePAM no
 PasswordAuthentication no
+Subsystem sftp internal-sftp
 SetEnv XDG_CACHE_HOME={folder}/device
 """
 _CLIENT = """\

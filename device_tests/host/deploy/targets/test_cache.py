@@ -94,6 +94,6 @@ def test_a_disk_without_space_is_told_before_anything_is_sent(
     link: Any, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("groundspeed.deploy.targets.cache._free_bytes", lambda line: 1000)
-    with pytest.raises(DeviceRefused, match=r"0 MB free, 0 MB are to be put there; free some space"):
+    with pytest.raises(DeviceRefused, match="0 MB free, 0 MB are to be put there"):
         Cache(link).ensure([model])
     assert link.pushed == []
