@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from groundspeed.artifact import Artifact, Source
+from groundspeed.artifact import Source
 from groundspeed.deploy import pipeline, sources
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.exporting import DEFAULT_TIMEOUT_S, Exporter
-from groundspeed.deploy.plan import Cell, Settings
+from groundspeed.deploy.making import Maker
+from groundspeed.deploy.plan import Settings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.scoring import Scorer
@@ -43,6 +45,11 @@ class Work:
     precisions: tuple[str, ...]
     threads: tuple[int, ...]
     exporting: str
+
+    @functools.cached_property
+    def maker(self) -> Maker:
+        """What makes each file once, for however many devices measure it."""
+        return Maker(self.exporters)
 
 
 def prepare(
@@ -145,39 +152,28 @@ def run(
     Raises:
         GroundspeedError: as in ``pipeline.run``.
     """
-    from groundspeed.export.formats import format_for
-
     settings = settings or Settings()
-    for exporter in work.exporters.values():
-        exporter.mix_on(target, work.threads[0], settings.cpus)
     tests = [scorer.digest(s, r) for s, scorer in work.scorers.items() for r in work.runtimes]
-    made: list[Path] = []
-
-    def export_one(cell: Cell) -> Artifact:
-        exporter = work.exporters[cell.network]
-        artifact = exporter.export(format_for(cell.runtime), cell.precision)
-        made.append(artifact.folder)
-        return artifact
-
-    try:
-        result = pipeline.run(
-            work.exporters,
-            work.runtimes,
-            work.precisions,
-            work.threads,
+    result = pipeline.run(
+        work.exporters,
+        work.runtimes,
+        work.precisions,
+        work.threads,
+        store=store,
+        target=target,
+        export_one=partial(
+            work.maker.make,
             store=store,
             target=target,
-            export_one=export_one,
-            settings=replace(settings, exporting=work.exporting, test=dump(tests) if tests else ""),
-            command=command,
-            fresh=fresh,
-            on_event=on_event,
-            scorers=work.scorers,
-        )
-    finally:
-        # The store has copies of them, by content.
-        for folder in made:
-            shutil.rmtree(folder, ignore_errors=True)
+            threads=work.threads[0],
+            cpus=settings.cpus,
+        ),
+        settings=replace(settings, exporting=work.exporting, test=dump(tests) if tests else ""),
+        command=command,
+        fresh=fresh,
+        on_event=on_event,
+        scorers=work.scorers,
+    )
     return result, write_report(result, report or store.folder / f"report-{result.run.id}.html")
 
 

@@ -16,7 +16,7 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
-from groundspeed.deploy.cli.place import Place
+from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.progress import RunProgress
 
 
@@ -47,36 +47,37 @@ def command(
     \b
     Example:
       groundspeed bench artifacts/* --threads 1,2
+      groundspeed bench artifacts/* --on pixel,pi5
     """
     from groundspeed.deploy import benching, running
     from groundspeed.deploy.adopting import open_artifact
-    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.cli.results import Shown, show
     from groundspeed.deploy.plan import Settings
-    from groundspeed.deploy.store.store import Store
 
     opened = [
         open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
     ]
     seconds = running.SECONDS_PER_CELL * len(opened) * len(threads)
-    with (
-        RunProgress(console(stderr=True)) as progress,
-        Store(store_folder) as store,
-        place.open(store, progress.say) as (target, cpus),
-    ):
+
+    def measure(here: Here) -> Shown:
         result = benching.bench(
             opened,
             threads,
-            store=store,
-            target=target,
+            store=here.store,
+            target=here.target,
             settings=Settings(
                 half_width=half_width,
                 max_rounds=rounds,
                 max_seconds=seconds if budget_s is None else budget_s,
-                cpus=cpus,
+                cpus=here.cpus,
                 profile_runs=0,
             ),
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
             fresh=fresh,
-            on_event=progress,
+            on_event=here.on_event,
         )
-    return show(result, as_json=as_json)
+        return Shown(result=result)
+
+    with RunProgress(console(stderr=True)) as progress:
+        outcomes = place.on_each(store_folder, progress, measure)
+    return show(outcomes, as_json=as_json)

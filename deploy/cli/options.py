@@ -256,10 +256,18 @@ def _place_options(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(
-        *, device: str, cores: str, lock_clocks: bool, cooldown_s: float, **others: Any
+        *,
+        devices: tuple[str, ...],
+        cores: str,
+        lock_clocks: bool,
+        cooldown_s: float,
+        patience_s: float,
+        **others: Any,
     ) -> Any:
-        place = Place(device=device, cores=cores, lock_clocks=lock_clocks, cooldown_s=cooldown_s)
-        return function(place=place, **others)
+        from groundspeed.deploy.devices.pool import Keeping
+
+        keeping = Keeping(lock_clocks=lock_clocks, cooldown_s=cooldown_s, patience_s=patience_s)
+        return function(place=Place(devices=devices, cores=cores, keeping=keeping), **others)
 
     decorated = cast(F, wrapper)
     for option in (
@@ -270,6 +278,14 @@ def _place_options(function: F) -> F:
             default=300,
             show_default=True,
             help="Longest wait for a hot device before a launch, in seconds.",
+        ),
+        click.option(
+            "--patience",
+            "patience_s",
+            type=click.FloatRange(min=0),
+            default=120,
+            show_default=True,
+            help="Longest wait for a device that is lost in the midst of it, in seconds.",
         ),
         click.option(
             "--lock-clocks", is_flag=True, help="Hold the device's clocks steady meanwhile."
@@ -283,10 +299,12 @@ def _place_options(function: F) -> F:
         ),
         click.option(
             "--on",
-            "device",
-            default="local",
-            show_default=True,
-            help="Device to measure on: a name of groundspeed.toml, ssh://user@host, adb://serial.",
+            "devices",
+            type=Names(),
+            default=("local",),
+            show_default="local",
+            help="Devices to measure on, at once: names of groundspeed.toml, ssh://user@host, "
+            "adb://serial.",
         ),
     ):
         decorated = option(decorated)

@@ -1,47 +1,119 @@
-"""Where a command measures: the device that the user names, and how it is to be held."""
+"""Where a command measures: the devices that the user names, and how they are to be held."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.events import Event, OnEvent
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
+from groundspeed.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundspeed.deploy.devices.pool import Keeping, Outcome
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """One device that a command works with.
+
+    Attributes:
+        target: the device.
+        cpus: the CPUs to stay on; empty leaves it to the system.
+        store: where results go.
+        on_event: what is told there is shown to the user.
+    """
+
+    target: Target
+    cpus: tuple[int, ...]
+    store: Store
+    on_event: OnEvent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What the options of a command say about the device.
+    """What the options of a command say about the devices.
 
     Attributes:
-        device: a name of groundspeed.toml, or an address.
+        devices: names of groundspeed.toml, or addresses.
         cores: CPUs to stay on, as the user wrote them; "" leaves it to the system.
-        lock_clocks: whether its clocks are held steady.
-        cooldown_s: how long it is waited for when it is hot.
+        keeping: how a device is held.
     """
 
-    device: str
+    devices: tuple[str, ...]
     cores: str
-    lock_clocks: bool
-    cooldown_s: float
+    keeping: Keeping
 
     @contextmanager
     def open(
         self, store: Store, on_progress: Callable[[str], None]
     ) -> Iterator[tuple[Target, tuple[int, ...]]]:
-        """Yield the device, ours alone meanwhile, and the CPUs to stay on.
+        """Yield the one device, ours alone meanwhile, and the CPUs to stay on.
 
         Raises:
+            UsageError: there are several.
             GroundspeedError: as in ``using`` and ``Target.cores``.
         """
         from groundspeed.deploy.devices.using import using
 
+        if len(self.devices) > 1:
+            raise UsageError(f"one device is needed, not {len(self.devices)}; give --on one name")
         with using(
-            self.device,
+            self.devices[0],
             store,
-            lock_clocks=self.lock_clocks,
-            cooldown_s=self.cooldown_s,
+            lock_clocks=self.keeping.lock_clocks,
+            cooldown_s=self.keeping.cooldown_s,
             on_progress=on_progress,
         ) as target:
             yield target, target.cores(self.cores)
+
+    def on_each(
+        self, folder: Path, progress: RunProgress, work: Callable[[Here], T]
+    ) -> tuple[Outcome[T], ...]:
+        """Do work on all devices at once; see ``pool.on_each``. Of one, errors are raised.
+
+        Args:
+            folder: where results go.
+            progress: shows the user what goes on.
+            work: what to do with a device.
+
+        Raises:
+            UsageError: a device is named twice.
+            GroundspeedError: there is one device, and it cannot be used, or the work failed.
+        """
+        from groundspeed.deploy.devices.pool import Outcome, on_each, on_one
+
+        def there(device: str, lane: RunProgress, pause: Callable[[], None]) -> T:
+            def heard(event: Event) -> None:
+                pause()
+                lane(event)
+
+            def waiting(sentence: str) -> None:
+                pause()
+                lane.say(sentence)
+
+            with Store(folder) as store:
+
+                def begin(target: Target) -> T:
+                    cpus = target.cores(self.cores)
+                    return work(Here(target=target, cpus=cpus, store=store, on_event=heard))
+
+                return on_one(device, store, begin, keeping=self.keeping, on_progress=waiting)
+
+        if len(set(self.devices)) < len(self.devices):
+            raise UsageError("--on names a device twice; name each once")
+        if len(self.devices) == 1:
+            (device,) = self.devices
+            return (Outcome(device=device, result=there(device, progress, lambda: None)),)
+        return on_each(
+            self.devices,
+            lambda device, pause: there(device, progress.lane(device), pause),
+            on_interrupt=lambda: progress.say("stopping; Ctrl-C again leaves the devices alone"),
+        )

@@ -15,7 +15,7 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
-from groundspeed.deploy.cli.place import Place
+from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.progress import RunProgress
 
 
@@ -52,25 +52,25 @@ def command(
     """
     from groundspeed.deploy import benching
     from groundspeed.deploy.adopting import open_artifact
-    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.cli.results import Shown, show
     from groundspeed.deploy.plan import Settings
-    from groundspeed.deploy.store.store import Store
 
     opened = [
         open_artifact(path, precision=precision, input_shapes=input_shapes) for path in artifacts
     ]
-    with (
-        RunProgress(console(stderr=True)) as progress,
-        Store(store_folder) as store,
-        place.open(store, progress.say) as (target, cpus),
-    ):
+
+    def measure(here: Here) -> Shown:
         result = benching.profile(
             opened,
             threads,
-            store=store,
-            target=target,
-            settings=Settings(profile_runs=runs, cpus=cpus),
+            store=here.store,
+            target=here.target,
+            settings=Settings(profile_runs=runs, cpus=here.cpus),
             command=shlex.join(["groundspeed", *sys.argv[1:]]),
-            on_event=progress,
+            on_event=here.on_event,
         )
-    return show(result, as_json=as_json)
+        return Shown(result=result)
+
+    with RunProgress(console(stderr=True)) as progress:
+        outcomes = place.on_each(store_folder, progress, measure)
+    return show(outcomes, as_json=as_json)

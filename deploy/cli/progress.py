@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class _Bar:
     """A bar on a terminal, while the block lasts."""
+
+    _lane = ""  # before all words
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -46,9 +49,15 @@ class _Bar:
 
     def say(self, words: str) -> None:
         """Show what is being done, without a bar."""
-        self._progress.update(self._task, description=escape(words))
+        self._describe(words)
         if not self._console.is_terminal:
-            self._console.print(escape(words))
+            self._print(escape(words))
+
+    def _describe(self, words: str) -> None:
+        self._progress.update(self._task, description=escape(self._lane + words))
+
+    def _print(self, markup: str) -> None:
+        self._console.print(escape(self._lane) + markup)
 
 
 class CountProgress(_Bar):
@@ -85,16 +94,23 @@ class TrainingProgress(_Bar):
 class RunProgress(_Bar):
     """Renders a run's events on standard error; call it with each event."""
 
+    def lane(self, name: str) -> Self:
+        """Return the same for one of several devices: a bar of its own, its name before words."""
+        lane = copy.copy(self)
+        lane._lane = f"{name}: "
+        lane._task = self._progress.add_task(escape(lane._lane), total=None)
+        return lane
+
     def __call__(self, event: events.Event) -> None:
         """Show an event."""
         match event:
             case events.RunStarted(done=done) if done:
-                self._console.print(f"going on after {done} launches that are stored already")
+                self._print(f"going on after {done} launches that are stored already")
             case events.Exporting(cell=cell):
                 verb = "keeping" if cell.artifact_id else "exporting"
                 self.say(f"{verb} {cell.network.name} for {cell.runtime}, {cell.precision}")
             case events.Exported(cell=cell, error=str(error)):
-                self._console.print(
+                self._print(
                     f"[red]no file for {cell.runtime}, {cell.precision}:[/red] {escape(error)}"
                 )
             case events.RoundStarted(round=round, cells=cells):
@@ -102,17 +118,17 @@ class RunProgress(_Bar):
                 self._progress.reset(self._task, total=cells)
             case events.Launching(cell=cell, action=action):
                 verb = "profiling" if action == "profile" else "measuring"
-                self._progress.update(self._task, description=escape(f"{verb} {cell}"))
+                self._describe(f"{verb} {cell}")
             case events.Launched(cell=cell, stored=stored):
                 self._progress.advance(self._task)
                 if stored.error is not None:
-                    self._console.print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
+                    self._print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
             case events.Evaluating(cell=cell, done=done, total=total):
                 if done == 0:
                     self.say(f"evaluating {cell.network.name} in {cell.runtime}, {cell.precision}")
                 self._progress.update(self._task, completed=done, total=total)
             case events.Evaluated(cell=cell, stored=stored) if stored.error is not None:
-                self._console.print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
+                self._print(f"[red]{escape(str(cell))}:[/red] {escape(stored.error)}")
             case events.RunFinished(stopped=stopped):
                 self.say(f"done: {stopped.value}")
             case _:

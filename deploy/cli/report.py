@@ -39,7 +39,8 @@ def command(
       groundspeed report --run 3 -o report.html
     """
     from groundspeed.deploy import results, running
-    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.cli.results import Shown, show
+    from groundspeed.deploy.devices.pool import Outcome
     from groundspeed.deploy.store.store import Store
 
     with Store(existing_store(store_folder)) as store:
@@ -50,4 +51,5 @@ def command(
             "about a real one; add --emulated to see them all the same"
         )
     page = running.write_report(result, output or store_folder / f"report-{result.run.id}.html")
-    return show(result, as_json=as_json, report=page)
+    shown = Outcome(device=result.run.plan.target, result=Shown(result=result, report=page))
+    return show([shown], as_json=as_json)

@@ -19,9 +19,10 @@ from groundspeed.deploy.cli.options import (
     store_option,
 )
 from groundspeed.deploy.cli.output import console
-from groundspeed.deploy.cli.place import Place
+from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.quantizing import Quantizing
+from groundspeed.errors import UsageError
 
 
 @click.command()
@@ -86,12 +87,14 @@ def command(
     Example:
       groundspeed run shufflenet_v2_x1_0 mobilenet_v2 --runtimes onnxruntime,ncnn --threads 1,2
       groundspeed run mobilenet_v2 --weights w.pt --precision fp32,int8 --data few/ --test more/
+      groundspeed run mobilenet_v2 --on pixel,pi5
     """
     from groundspeed.deploy import running
-    from groundspeed.deploy.cli.results import show
+    from groundspeed.deploy.cli.results import Shown, show
     from groundspeed.deploy.plan import Settings
-    from groundspeed.deploy.store.store import Store
 
+    if report is not None and len(place.devices) > 1:
+        raise UsageError("--report is the page of one device; without it, each gets its own")
     cells = len(networks) * len(runtimes) * len(precisions) * len(threads)
     with RunProgress(console(stderr=True)) as progress:
         work = running.prepare(
@@ -109,20 +112,24 @@ def command(
             test_samples=test_samples,
             on_progress=progress.say,
         )
-        with Store(store_folder) as store, place.open(store, progress.say) as (target, cpus):
+
+        def measure(here: Here) -> Shown:
             result, page = running.run(
                 work,
-                store=store,
-                target=target,
+                store=here.store,
+                target=here.target,
                 settings=Settings(
                     half_width=half_width,
                     max_rounds=rounds,
                     max_seconds=running.SECONDS_PER_CELL * cells if budget_s is None else budget_s,
-                    cpus=cpus,
+                    cpus=here.cpus,
                 ),
                 report=report,
                 fresh=fresh,
                 command=shlex.join(["groundspeed", *sys.argv[1:]]),
-                on_event=progress,
+                on_event=here.on_event,
             )
-    return show(result, as_json=as_json, report=page)
+            return Shown(result=result, report=page)
+
+        outcomes = place.on_each(store_folder, progress, measure)
+    return show(outcomes, as_json=as_json)

@@ -190,8 +190,14 @@ def _label(measured: Measured, group: list[Measured]) -> str:
         parts.append(measured.precision)
     if len({other.threads for other in group}) > 1:
         parts.append(text.threads(measured.threads))
-    if any(launch.machine.emulated for launch in measured.launches):
-        parts.append("emulated")
-    elif any(judge(launch).pace is Pace.THROTTLED for launch in measured.launches):
-        parts.append("throttled")
+    if less := reservation(measured):
+        parts.append(less)
     return " · ".join(parts)
+
+
+def reservation(measured: Measured) -> str:
+    """Return what makes a latency less than it seems: "emulated", "throttled" or ""."""
+    if any(launch.machine.emulated for launch in measured.launches):
+        return "emulated"
+    throttled = any(judge(launch).pace is Pace.THROTTLED for launch in measured.launches)
+    return "throttled" if throttled else ""
