@@ -86,7 +86,7 @@ test)
     lint
     types
     say tests
-    GROUNDSPEED_REQUIRE_BROWSER=1 GROUNDSPEED_REQUIRE_ARM64=1 "$venv/bin/python" -m pytest "$@"
+    GROUNDSPEED_REQUIRE_BROWSER=1 GROUNDSPEED_REQUIRE_ARM64=1 "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"
     ;;
 lint) install dev; lint ;;
 types) install dev; types ;;

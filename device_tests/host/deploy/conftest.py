@@ -15,6 +15,7 @@ from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.ops import Op, OpKind
+from groundspeed.runtimes.catalog import RUNTIMES
 
 FAKE_AGENT = (sys.executable, str(Path(__file__).with_name("fake_agent.py")))
 
@@ -73,6 +74,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeArtifact:
     (installed / "entry_points.txt").write_text(
         "[groundspeed.runtimes]\nfake = fake_engine:Engine\n"
     )
+    # This process may have read what is installed already, and must forget "fake" afterwards.
+    monkeypatch.setattr(RUNTIMES, "_entries", dict(RUNTIMES._entries))
+    monkeypatch.setattr(RUNTIMES, "_extended", False)
     # A child process gets these folders too.
     monkeypatch.syspath_prepend(str(installed.parent))
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
