@@ -17,8 +17,7 @@ from groundspeed.deploy.plan import Settings
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.scoring import Scorer
-from groundspeed.deploy.store.store import Store, machine_id
-from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
 from groundspeed.documents import dump
 from groundspeed.runtimes.catalog import RUNTIMES
@@ -96,8 +95,6 @@ def prepare(
     for runtime in runtimes:
         RUNTIMES.load(runtime)
     check_precisions(tuple(formats), tuple(precisions))
-    # Files are evaluated here, wherever they are measured.
-    here = machine_id(LocalTarget().facts()) if test is not None else ""
     exporters: dict[Source, Exporter] = {}
     scorers: dict[Source, Scorer] = {}
     for spec in networks:
@@ -111,7 +108,7 @@ def prepare(
         if test is not None:
             on_progress(f"reading {test}")
             scorers[exporter.source] = Scorer(
-                network, test, machine=here, samples=test_samples, threads=threads[0]
+                network, test, samples=test_samples, threads=threads[0]
             )
     return Work(
         exporters=exporters,
@@ -153,7 +150,7 @@ def run(
         GroundspeedError: as in ``pipeline.run``.
     """
     settings = settings or Settings()
-    tests = [scorer.digest(s, r) for s, scorer in work.scorers.items() for r in work.runtimes]
+    tests = [scorer.asked for scorer in work.scorers.values()]
     result = pipeline.run(
         work.exporters,
         work.runtimes,

@@ -14,11 +14,10 @@ from groundspeed.deploy.evaluating import check_labels, evaluate
 from groundspeed.deploy.events import Evaluated, Evaluating, Event
 from groundspeed.deploy.plan import Cell
 from groundspeed.deploy.sources import Network
-from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation
+from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredRun
 from groundspeed.deploy.store.store import Store, now
 from groundspeed.documents import dump
 from groundspeed.errors import DataError, GroundspeedError, MissingExtra, UnknownName
-from groundspeed.runtimes.catalog import RUNTIMES
 
 
 class Scorer:
@@ -27,7 +26,6 @@ class Scorer:
     Args:
         network: the network, which the files are compared with.
         test: the data, as in :func:`groundspeed.deploy.data.load_data`.
-        machine: digest of what runs the files; integers may saturate on one and not on another.
         samples: how many samples at most; None for all.
         threads: threads for each runtime.
 
@@ -40,7 +38,6 @@ class Scorer:
         network: Network,
         test: str,
         *,
-        machine: str,
         samples: int | None = None,
         threads: int = 1,
     ) -> None:
@@ -57,18 +54,23 @@ class Scorer:
         self._network = None if isinstance(network.module, OnnxGraph) else network
         if self._network is not None and self._data.labels is not None:
             _check_classes(self._network, self._data)
-        self._machine = machine
         self._threads = threads
 
-    def digest(self, source: Source, runtime: str) -> str:
+    @property
+    def asked(self) -> str:
+        """The sha256 over the samples and their labels."""
+        return self._data_digest
+
+    def digest(self, source: Source, runtime: str, *, engine: str, machine: str) -> str:
         """Return the sha256 over everything that decides an evaluation but the file.
 
         Args:
             source: the network.
             runtime: what runs the file.
+            engine: version and build of the runtime there.
+            machine: digest of where; integers may saturate on one machine and not on another.
         """
-        version = RUNTIMES.load(runtime)().version
-        decisive = [self._data_digest, source.digest, runtime, version, self._machine]
+        decisive = [self._data_digest, source.digest, runtime, engine, machine]
         return hashlib.sha256(dump(decisive).encode()).hexdigest()
 
     def score(
@@ -99,7 +101,7 @@ class Scorer:
 
 
 def score(
-    cells: Sequence[StoredCell],
+    run: StoredRun,
     artifacts: Mapping[str, Artifact],
     scorers: Mapping[Source, Scorer],
     store: Store,
@@ -110,21 +112,23 @@ def score(
     Cells that differ in their threads share a file and its evaluation, and so do runs.
 
     Args:
-        cells: the cells of the run.
-        artifacts: their files, by identity.
+        run: the run; its launches are over.
+        artifacts: its files, by identity.
         scorers: what evaluates the files of each network; others are not evaluated.
         store: where results go.
         tell: called with what happens.
     """
     files: dict[tuple[Source, str, str], list[StoredCell]] = {}
-    for stored in cells:
+    for stored in store.cells(run):
         network = stored.cell.network
         if network in scorers and stored.artifact_id and stored.evaluation_id is None:
             key = (network, stored.artifact_id, stored.cell.runtime)
             files.setdefault(key, []).append(stored)
     for (network, artifact_id, runtime), sharing in files.items():
         scorer, cell = scorers[network], sharing[0].cell
-        digest = scorer.digest(network, runtime)
+        digest = scorer.digest(
+            network, runtime, engine=_engine(sharing, store), machine=run.plan.machine_id
+        )
         known = store.known_evaluation(artifact_id, digest)
         if known is None:
             name = f"{cell.network.name} in {cell.runtime}, {cell.precision}"
@@ -132,6 +136,15 @@ def score(
             known = store.add_evaluation(artifact_id, digest, result)
         store.set_evaluation([stored.id for stored in sharing], known)
         tell(Evaluated(cell=cell, stored=store.evaluation(known)))
+
+
+def _engine(cells: Sequence[StoredCell], store: Store) -> str:
+    """Return what ran the launches of cells that share a file; "" when none succeeded."""
+    for cell in cells:
+        for one in store.launches(cell):
+            if one.launch is not None:
+                return f"{one.launch.runtime_version} {one.launch.runtime_build}"
+    return ""
 
 
 def _telling(tell: Callable[[Event], None], cell: Cell) -> Callable[[int, int], None]:

@@ -53,7 +53,7 @@ def scored(
     store.set_artifact([cell.id for cell in store.cells(run)], kept.id)
     events: list[Event] = []
     for _ in range(2):  # the second time as a run that goes on
-        score(store.cells(run), {kept.id: kept}, {source: scorer}, store, events.append)
+        score(run, {kept.id: kept}, {source: scorer}, store, events.append)
     found = [cell.evaluation_id for cell in store.cells(run)]
     return [store.evaluation(each) for each in found if each is not None], events
 
@@ -61,7 +61,7 @@ def scored(
 def test_a_file_is_evaluated_once_for_all_cells_and_runs(
     engine: MakeArtifact, store: Store, network: Network, labelled: str
 ) -> None:
-    scorer = Scorer(network, labelled, machine="m")
+    scorer = Scorer(network, labelled)
     artifact = engine("net")
     first, events = scored(store, artifact, scorer, threads=(1, 2))
     assert sum(isinstance(event, Evaluated) for event in events) == 1
@@ -73,7 +73,7 @@ def test_a_file_is_evaluated_once_for_all_cells_and_runs(
     assert row.agreement.value == 1.0
     assert first[0] == first[1]
 
-    again, events = scored(store, artifact, Scorer(network, labelled, machine="m"))
+    again, events = scored(store, artifact, Scorer(network, labelled))
     assert again == first[:1]
     assert not any(isinstance(event, Evaluating) for event in events)
 
@@ -81,7 +81,7 @@ def test_a_file_is_evaluated_once_for_all_cells_and_runs(
 def test_a_failure_is_told_and_tried_again_by_the_next_run(
     engine: MakeArtifact, store: Store, network: Network, labelled: str
 ) -> None:
-    scorer = Scorer(network, labelled, machine="m")
+    scorer = Scorer(network, labelled)
     artifact = engine("net", behaviour="nan")
     (failed,), _ = scored(store, artifact, scorer)
     assert failed.scored is None
@@ -99,9 +99,9 @@ def test_what_decides_the_result_decides_its_digest(
     np.savez(tmp_path / "unlabelled.npz", x=IMAGES)
     np.savez(tmp_path / "copy.npz", x=IMAGES, y=LABELS)
 
-    def digest(data: str, samples: int | None = None, machine: str = "m") -> str:
-        scorer = Scorer(network, data, machine=machine, samples=samples)
-        return scorer.digest(source, "fake")
+    def digest(data: str, samples: int | None = None, **where: str) -> str:
+        scorer = Scorer(network, data, samples=samples)
+        return scorer.digest(source, "fake", **{"engine": "1", "machine": "m"} | where)
 
     same = digest(labelled)
     assert digest(str(tmp_path / "copy.npz")) == same
@@ -110,8 +110,9 @@ def test_what_decides_the_result_decides_its_digest(
         digest(str(tmp_path / "unlabelled.npz")),
         digest(labelled, samples=8),
         digest(labelled, machine="another"),
+        digest(labelled, engine="2"),
     }
-    assert len(others | {same}) == 5
+    assert len(others | {same}) == 6
 
 
 def test_classes_that_the_network_does_not_know_are_refused(
@@ -119,7 +120,7 @@ def test_classes_that_the_network_does_not_know_are_refused(
 ) -> None:
     np.savez(tmp_path / "many.npz", x=IMAGES, y=np.where(np.arange(COUNT) == COUNT - 1, 6, 0))
     with pytest.raises(DataError, match=r"class 6.*knows 6 classes"):
-        Scorer(network, str(tmp_path / "many.npz"), machine="m")
+        Scorer(network, str(tmp_path / "many.npz"))
 
 
 def test_a_sample_that_is_broken_is_found_at_once(network: Network, tmp_path: Path) -> None:
@@ -127,4 +128,4 @@ def test_a_sample_that_is_broken_is_found_at_once(network: Network, tmp_path: Pa
     broken[-1, 0, 0, 0] = np.nan
     np.savez(tmp_path / "broken.npz", x=broken)
     with pytest.raises(DataError, match=f"sample {COUNT - 1} .*NaN"):
-        Scorer(network, str(tmp_path / "broken.npz"), machine="m")
+        Scorer(network, str(tmp_path / "broken.npz"))
