@@ -75,6 +75,7 @@ def on_one(
         GroundspeedError: as in ``using``, or from the work.
     """
     end, lost = 0.0, None
+    finished: list[T] = []
     while True:
         began = False
         try:
@@ -86,8 +87,11 @@ def on_one(
                 on_progress=on_progress,
             ) as target:
                 began = True
-                return work(target)
+                finished.append(work(target))
         except DeviceLost as error:
+            if finished:
+                on_progress(f"{device} was lost when its work was done ({error})")
+                return finished[0]
             if not began and lost is None:
                 raise  # a mistyped address is told at once
             if began:
@@ -96,6 +100,8 @@ def on_one(
             if time.monotonic() >= end:
                 assert lost is not None
                 raise lost from error
+        else:
+            return finished[0]
         time.sleep(min(AGAIN_S, max(end - time.monotonic(), 0.0)))
 
 

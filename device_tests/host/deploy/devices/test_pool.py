@@ -3,7 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,31 @@ def test_one_that_stays_away_is_given_up_with_its_own_words(store: Store, device
     with pytest.raises(DeviceLost, match="went away in mid-run"):
         on_one("ssh://one", store, work, keeping=Keeping(patience_s=0.3))
     assert time.monotonic() - begin >= 0.3
+
+
+def test_one_that_is_lost_when_all_is_done_is_not_made_to_do_it_again(
+    store: Store, devices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def lost_at_the_end(*arguments: Any, **options: Any) -> Iterator[None]:
+        yield
+        raise DeviceLost("its clocks could not be given back")
+
+    monkeypatch.setattr(pool, "using", lost_at_the_end)
+    begun: list[bool] = []
+    said: list[str] = []
+    found = on_one(
+        "ssh://one",
+        store,
+        lambda target: begun.append(True) or "measured",
+        keeping=Keeping(),
+        on_progress=said.append,
+    )
+    assert found == "measured"
+    assert begun == [True]
+    assert said == [
+        "ssh://one was lost when its work was done (its clocks could not be given back)"
+    ]
 
 
 def test_one_that_was_never_there_is_told_at_once(store: Store, devices: Any) -> None:
