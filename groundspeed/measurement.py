@@ -1,4 +1,4 @@
-"""What the agent is asked to do, and what it answers: a Job, and a Launch.
+"""What the agent is asked to do, and what it answers: a Job, and a Launch or Answered.
 
 A launch is the unit of measurement: one fresh process that opens an artifact, warms up and takes
 samples. Every raw sample is kept in order; statistics are computed from them when asked for.
@@ -42,19 +42,23 @@ class Job:
     """One request to the agent, as one JSON document on its standard input.
 
     Attributes:
-        action: "measure" (latency), "profile" (latency and per-op times) or "facts".
+        action: "measure" (latency), "profile" (latency and per-op times), "answer" (outputs alone,
+            of many samples) or "facts".
         runtime: name in the registry of runtimes.
         files: role -> path of the artifact's files, on the machine where the agent runs.
         options: how to run it.
-        min_samples: samples to take at least, after the warm-up.
+        min_samples: samples to take at least, after the warm-up; for "answer", how many sets of
+            inputs ``inputs`` holds.
         max_samples: samples to take at most.
         min_seconds: sampling goes on for at least this long, unless ``max_samples`` comes first.
         max_warmup_seconds: warm-up stops here even when not steady.
         profile_runs: profiled runs to take at most, for "profile".
         specs: the inputs as the artifact's manifest describes them; needed where the format does
             not tell their shapes.
-        inputs: path of an ``.npz`` with one array per input; None makes seeded random ones.
+        inputs: path of an ``.npz`` with one array per input; None makes seeded random ones. For
+            "answer", each array has one more axis before its shape, the sets of inputs.
         outputs: path of an ``.npz`` to save the first inference's outputs in; None saves nothing.
+            For "answer", those of all sets of inputs, with that axis.
         seed: seed of the random inputs.
     """
 
@@ -158,6 +162,24 @@ class OpProfile:
     profiled_ns: tuple[int, ...]
     plain_ns: tuple[int, ...]
     timing_cost_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """The result of "answer", beside the outputs in the job's file.
+
+    Attributes:
+        samples: how many sets of inputs were answered.
+        runtime_version: version of the engine package.
+        runtime_build: whatever else tells builds apart, "" if nothing does.
+        agent_version: version of Groundspeed that answered.
+    """
+
+    samples: int
+    runtime_version: str
+    runtime_build: str
+    agent_version: str = ""
+    format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)

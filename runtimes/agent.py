@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from groundspeed.documents import from_plain, to_plain, write_atomically
 from groundspeed.errors import GroundspeedError, LaunchError, MissingExtra, UsageError
 from groundspeed.measurement import FORMAT_VERSION, Job
+from groundspeed.runtimes.answering import answer
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import read_machine
 from groundspeed.runtimes.measure import launch
@@ -84,6 +85,8 @@ def read_job(text: str) -> Job:
 def _answer(job: Job, report_progress: Any) -> Any:
     if job.action == "facts":
         return {**to_plain(read_machine()), "runtimes": installed_runtimes()}
+    if job.action == "answer":
+        return answer(job, report_progress)
     return launch(job, report_progress)
 
 

@@ -20,7 +20,7 @@ from groundspeed.runtimes.feeds import as_npz, checked, random_feeds, read_feeds
 from groundspeed.runtimes.session import Array, Runtime
 from groundspeed.runtimes.warmup import warm_up
 
-ACTIONS = ("measure", "profile")
+ACTIONS = ("measure", "profile", "answer")
 PROFILE_SECONDS = 10.0
 LEAST_PROFILED_RUNS = 20
 LOOK_EVERY_S = 1.0
@@ -40,7 +40,7 @@ def launch(job: Job, report_progress: Callable[[str], object]) -> Launch:
         InputError: the inputs do not fit.
         NonFiniteOutput: the network answered NaN or infinity.
     """
-    _check(job)
+    check(job)
     granted = restrict(job.options.cpus)
     runtime: Runtime = RUNTIMES.load(job.runtime)()
     baseline = memory_bytes("VmRSS")
@@ -113,7 +113,8 @@ def check_finite(outputs: Mapping[str, Array]) -> None:
             )
 
 
-def _check(job: Job) -> None:
+def check(job: Job) -> None:
+    """Raise UsageError when a job cannot be carried out as it stands."""
     if job.action not in ACTIONS:
         raise UsageError(f"there is no action '{job.action}'; known: {', '.join(ACTIONS)}")
     if job.options.threads < 1:

@@ -16,8 +16,8 @@ from groundspeed.deploy.agents.toolchain import Toolchain, run
 RUNNER = "runner"
 # What all runners have in common, and what each has of its own.
 SHARED = (
-    *("agent", "arrays", "conditions", "feeds", "files", "job", "json", "measure", "npz"),
-    "timing",
+    *("agent", "answering", "arrays", "conditions", "feeds", "files", "job", "json", "measure"),
+    *("npz", "timing"),
 )
 OWN = {
     "ncnn": ("on_ncnn", "ncnn_param"),

@@ -132,7 +132,7 @@ class Cache:
             on_progress(f"pushing {file.path.name} ({size / MEGABYTE:.1f} MB) to {self._link.name}")
         root = self._link.folder
         part = f"{root}/incoming/{secrets.token_hex(8)}.part"
-        timeout_s = 30 + size / SLOWEST_BYTES_PER_S
+        timeout_s = copying_s(size)
         for _ in range(TRIES):
             self._link.push(file.path, part, timeout_s=timeout_s)
             placed = self._link.run(
@@ -154,6 +154,11 @@ class Cache:
             f"{file.path.name} arrived damaged on {self._link.name} {TRIES} times in a row; "
             "check the cable or the network"
         )
+
+
+def copying_s(size: int) -> float:
+    """Return how long the copying of so many bytes may take, in seconds."""
+    return 30 + size / SLOWEST_BYTES_PER_S
 
 
 def _free_bytes(line: str) -> int | None:

@@ -69,6 +69,27 @@ class Jobs:
             self._folder = f"{self._link.folder}/jobs"
         return self._folder
 
+    def prepare(self, id: str) -> str:
+        """Make the folder of a job before its start, for files that it alone needs.
+
+        What ended jobs of this holder left behind goes first, so that it never adds up.
+
+        Returns:
+            Absolute path of the folder, which stays until :meth:`cancel`.
+
+        Raises:
+            DeviceRefused: it cannot be made.
+            DeviceLost: the link broke.
+        """
+        arguments = [self.folder, id, self._holder.name, str(self._holder.lease)]
+        made = self._link.run(script("prepare"), arguments)
+        if made.status != 0:
+            raise DeviceRefused(
+                f"{self.folder} on {self._link.name} cannot be written ({made.complaint}); "
+                "free some space there"
+            )
+        return f"{self.folder}/{id}"
+
     def run(
         self,
         id: str,

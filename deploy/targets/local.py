@@ -20,7 +20,7 @@ from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death,
 from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
 from groundspeed.errors import LaunchError
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.measurement import Answered, Job, Launch, Machine
 
 # -P: a file of the user's called json.py in the working folder must not replace Python's own.
 COMMAND = (sys.executable, "-P", "-m", "groundspeed.runtimes.agent")
@@ -48,6 +48,10 @@ class LocalTarget:
     def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
         """Run one job; see ``Target.run``."""
         return self._ask(job, Launch, on_progress)
+
+    def answer(self, job: Job, on_progress: OnProgress | None = None) -> Answered:
+        """Run an "answer" job; see ``Target.answer``."""
+        return self._ask(job, Answered, on_progress)
 
     def cores(self, text: str) -> tuple[int, ...]:
         """Return the CPUs that a text means; see ``Target.cores``."""

@@ -1,7 +1,8 @@
 """What the agent says on its standard output, the same on every target.
 
 One JSON document a line, each with one key: ``progress`` (a sentence), and last ``result`` (a
-``Launch``, or a ``Machine`` for the action "facts") or ``error`` (class name and message).
+``Launch``; ``Answered`` for the action "answer", a ``Machine`` for "facts") or ``error`` (class
+name and message).
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def deadline_s(job: Job) -> float:
     what the job may sample by the clock, and five seconds for each inference it must make.
     """
     profiled = 2 * job.profile_runs if job.action == "profile" else 0
-    by_clock = 20 * (job.max_warmup_seconds + job.min_seconds)
+    timed = job.action != "answer"
+    by_clock = 20 * (job.max_warmup_seconds + job.min_seconds) if timed else 0
     return 60 + by_clock + 5 * (job.min_samples + profiled)
 
 

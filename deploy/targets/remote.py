@@ -6,21 +6,22 @@ import dataclasses
 import json
 import tempfile
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from groundspeed.deploy.agents.agent import Agent
 from groundspeed.deploy.devices.clusters import cores
 from groundspeed.deploy.devices.cooldown import cool_down
 from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.devices.state import State
-from groundspeed.deploy.targets.cache import Cache
+from groundspeed.deploy.targets.cache import MEGABYTE, Cache, copying_s
 from groundspeed.deploy.targets.jobs import Holder, Jobs, new_id
 from groundspeed.deploy.targets.link import Link
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
 from groundspeed.documents import to_plain
 from groundspeed.errors import DeviceLost, DeviceRefused, LaunchError, MissingExtra
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.measurement import Answered, Job, Launch, Machine
 from groundspeed.runtimes.feeds import as_npz, random_feeds
 
 SIGKILLED = 137
@@ -28,6 +29,8 @@ PULL_S = 300.0
 TRIES = 3  # of a launch on a device that goes away in the midst of it
 COMES_BACK_S = 30.0
 POLL_S = 1.0
+
+T = TypeVar("T")
 
 
 class RemoteTarget:
@@ -74,9 +77,17 @@ class RemoteTarget:
         tell = on_progress or (lambda sentence: None)
         if self._was_hot and self._cooldown_s > 0:
             cool_down(self._link, limit_s=self._cooldown_s, on_progress=tell)
-        launch = self._until_measured(job, tell)
+        launch = self._until_done(job, Launch, tell)
         self._was_hot = judge(launch).pace is Pace.THROTTLED
         return dataclasses.replace(launch, machine=self._state.machine)
+
+    def answer(self, job: Job, on_progress: OnProgress | None = None) -> Answered:
+        """Run an "answer" job; see ``Target.answer``.
+
+        Raises:
+            DeviceLost, DeviceRefused: as in :meth:`run`.
+        """
+        return self._until_done(job, Answered, on_progress or (lambda sentence: None))
 
     def cores(self, text: str) -> tuple[int, ...]:
         """Return the CPUs that a text means; see ``Target.cores``."""
@@ -90,11 +101,11 @@ class RemoteTarget:
         """Give the link back."""
         self._link.close()
 
-    def _until_measured(self, job: Job, tell: OnProgress) -> Launch:
+    def _until_done(self, job: Job, kind: type[T], tell: OnProgress) -> T:
         """Launch again what a lost device has cost."""
         for left in reversed(range(TRIES)):
             try:
-                return self._launch(job, tell)
+                return self._launch(job, kind, tell)
             except DeviceLost as lost:
                 if not left or not self._comes_back(lost, tell):
                     raise
@@ -117,16 +128,17 @@ class RemoteTarget:
                     return False
                 time.sleep(POLL_S)
 
-    def _launch(self, job: Job, tell: OnProgress) -> Launch:
+    def _launch(self, job: Job, kind: type[T], tell: OnProgress) -> T:
         limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s
         conversation = Conversation(job, tell)
         command = self._agent.command(job, self._link, self._cache, tell)
         id = new_id()
         outputs = f"{self._jobs.folder}/{id}/outputs.npz"
-        there = dataclasses.replace(
-            self._sent(job, tell), outputs=Path(outputs) if job.outputs is not None else None
-        )
         try:
+            there = dataclasses.replace(
+                self._sent(job, id, tell),
+                outputs=Path(outputs) if job.outputs is not None else None,
+            )
             finished = self._jobs.run(
                 id,
                 command,
@@ -146,28 +158,42 @@ class RemoteTarget:
                     f"{describe(job)} on {self.name} ended without a result "
                     f"({death(finished.status)}): {finished.complaint}"
                 )
-            answer = conversation.answer(Launch)
+            answer = conversation.answer(kind)
             if job.outputs is not None:
                 self._link.pull(outputs, job.outputs, timeout_s=PULL_S)
         finally:
             self._jobs.cancel(id)
         return answer
 
-    def _sent(self, job: Job, tell: OnProgress) -> Job:
+    def _sent(self, job: Job, id: str, tell: OnProgress) -> Job:
         """Return the job with the paths that its files have on the device, where they now are."""
         files = dict(job.files or {})
-        with tempfile.TemporaryDirectory() as scratch:
-            inputs = job.inputs
+        inputs, alone = job.inputs, job.action == "answer"
+        with tempfile.TemporaryDirectory() as folder:
             if inputs is None and self._agent.needs_inputs and job.specs:
-                inputs = Path(scratch, "inputs.npz")
+                inputs = Path(folder, "inputs.npz")
                 inputs.write_bytes(_npz(job))
-            wanted = [*files.values(), *([inputs] if inputs is not None else [])]
-            there = self._cache.ensure(wanted, tell) if wanted else {}
+            # The one sample of a measurement stays there: all launches of a run have the same.
+            kept = [] if inputs is None or alone else [inputs]
+            there = self._cache.ensure([*files.values(), *kept], tell)
+            if inputs is not None and alone:
+                there[inputs] = self._lent(inputs, id, tell)
         return dataclasses.replace(
             job,
             files={role: Path(there[path]) for role, path in files.items()} or None,
             inputs=Path(there[inputs]) if inputs is not None else None,
         )
+
+    def _lent(self, inputs: Path, id: str, tell: OnProgress) -> PurePosixPath:
+        """Put samples into the job's own folder: they are many, and no other job asks for the same.
+
+        Whoever reads an ``.npz`` compares the checksums in it: nobody else needs to.
+        """
+        size = inputs.stat().st_size
+        tell(f"pushing samples ({size / MEGABYTE:.1f} MB) to {self._link.name}")
+        there = f"{self._jobs.prepare(id)}/inputs.npz"
+        self._link.push(inputs, there, timeout_s=copying_s(size))
+        return PurePosixPath(there)
 
 
 def _npz(job: Job) -> bytes:

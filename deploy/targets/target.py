@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.measurement import Answered, Job, Launch, Machine
 
 OnProgress = Callable[[str], None]
 
@@ -29,6 +29,18 @@ class Target(Protocol):
             GroundspeedError: the agent's own error, of the class that it had there.
             LaunchError: the agent died, or took longer than it may.
             DeviceLost, DeviceRefused: the device went away, or will not do it.
+        """
+        ...
+
+    def answer(self, job: Job, on_progress: OnProgress | None = None) -> Answered:
+        """Run an "answer" job in a fresh process; its outputs are then in the job's file here.
+
+        Args:
+            job: what to do; its files, inputs and outputs are paths on this machine.
+            on_progress: called with a short sentence whenever the agent says how far it is.
+
+        Raises:
+            GroundspeedError: as :meth:`run`.
         """
         ...
 

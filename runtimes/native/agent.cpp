@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <string>
 
+#include "answering.h"
 #include "conditions.h"
 #include "errors.h"
 #include "files.h"
@@ -78,9 +79,10 @@ json::Object facts() {
   return machine;
 }
 
-json::Object answer(const Job& job, const Answers& answers) {
+json::Object carry_out(const Job& job, const Answers& answers) {
   if (job.action == "facts") return facts();
-  return launch(job, [&](const std::string& sentence) { answers.progress(sentence); });
+  const auto tell = [&](const std::string& sentence) { answers.progress(sentence); };
+  return job.action == "answer" ? answer(job, tell) : launch(job, tell);
 }
 
 int fail(const Answers& answers, const Error& error) {
@@ -92,7 +94,7 @@ int fail(const Answers& answers, const Error& error) {
 int run(const Answers& answers) {
   try {
     const std::string text = read_all(STDIN_FILENO).value_or("");
-    answers.end("result", answer(read_job(text), answers));
+    answers.end("result", carry_out(read_job(text), answers));
     return 0;
   } catch (const Error& error) {
     return fail(answers, error);

@@ -25,7 +25,7 @@ struct Job {
   std::string runtime;
   std::map<std::string, std::string> files;  // role -> path
   Options options;
-  std::int64_t min_samples = 20;
+  std::int64_t min_samples = 20;  // for "answer", how many sets of inputs there are
   std::int64_t max_samples = 1000;
   double min_seconds = 1.0;
   double max_warmup_seconds = 5.0;

@@ -21,6 +21,7 @@ constexpr double kLookEverySeconds = 1.0;
 constexpr std::int64_t kInferencesALook =
     20;  // what a look costs is at most this share of the time
 constexpr std::int64_t kReserved = 1 << 20;
+const std::vector<std::string> kActions = {"measure", "profile", "answer"};
 const std::vector<std::string> kPrecisions = {
     "fp32", "fp16", "int8", "int8_dynamic", "int8_weight_only", "auto"};
 
@@ -30,27 +31,8 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-void check(const Job& job) {
-  if (job.action != "measure" && job.action != "profile") {
-    throw UsageError("there is no action '" + job.action + "'; known: measure, profile");
-  }
-  if (job.options.threads < 1) {
-    throw UsageError(std::to_string(job.options.threads) +
-                     " threads cannot run anything; ask for 1 or more");
-  }
-  const auto& precision = job.options.precision;
-  if (std::find(kPrecisions.begin(), kPrecisions.end(), precision) == kPrecisions.end()) {
-    throw UsageError("there is no precision '" + precision + "'; known: " + joined(kPrecisions));
-  }
-  if (job.min_samples < 1 || job.min_samples > job.max_samples) {
-    throw UsageError("between " + std::to_string(job.min_samples) + " and " +
-                     std::to_string(job.max_samples) +
-                     " samples were asked for; ask for at least 1, and for no fewer at most than "
-                     "at least");
-  }
-  if (job.action == "profile" && job.profile_runs < 1) {
-    throw UsageError("a profile needs at least 1 run");
-  }
+bool known(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 std::vector<NamedArray> feeds(const Job& job, const Session& session) {
@@ -132,15 +114,42 @@ json::Value plain(const OpProfile& profile) {
 
 }  // namespace
 
-json::Object launch(const Job& job,
-                    const std::function<void(const std::string&)>& report_progress) {
-  check(job);
-  const std::vector<std::int64_t> granted = restrict_to(job.options.cpus);
+void check(const Job& job) {
+  if (!known(kActions, job.action)) {
+    throw UsageError("there is no action '" + job.action + "'; known: " + joined(kActions));
+  }
+  if (job.options.threads < 1) {
+    throw UsageError(std::to_string(job.options.threads) +
+                     " threads cannot run anything; ask for 1 or more");
+  }
+  if (!known(kPrecisions, job.options.precision)) {
+    throw UsageError("there is no precision '" + job.options.precision +
+                     "'; known: " + joined(kPrecisions));
+  }
+  if (job.min_samples < 1 || job.min_samples > job.max_samples) {
+    throw UsageError("between " + std::to_string(job.min_samples) + " and " +
+                     std::to_string(job.max_samples) +
+                     " samples were asked for; ask for at least 1, and for no fewer at most than "
+                     "at least");
+  }
+  if (job.action == "profile" && job.profile_runs < 1) {
+    throw UsageError("a profile needs at least 1 run");
+  }
+}
+
+std::unique_ptr<Engine> engine_of(const Job& job) {
   if (job.runtime != kRuntime) {
     throw UnknownName("this agent was built for " + std::string(kRuntime) +
                       " and does not know the runtime '" + job.runtime + "'");
   }
-  const std::unique_ptr<Engine> engine = load_engine();
+  return load_engine();
+}
+
+json::Object launch(const Job& job,
+                    const std::function<void(const std::string&)>& report_progress) {
+  check(job);
+  const std::vector<std::int64_t> granted = restrict_to(job.options.cpus);
+  const std::unique_ptr<Engine> engine = engine_of(job);
   const auto baseline = memory_bytes("VmRSS");
   report_progress("opening in " + job.runtime);
   std::int64_t begin = clock_ns();

@@ -11,14 +11,15 @@ from groundspeed.artifact import TensorSpec
 from groundspeed.deploy.agents.archive import agent_archive, archive_bytes
 from groundspeed.deploy.agents.in_python import PythonAgent
 from groundspeed.deploy.devices.state import parse_state
-from groundspeed.deploy.targets.jobs import Holder
+from groundspeed.deploy.targets.jobs import Holder, Jobs, new_id
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.deploy.targets.remote import RemoteTarget
-from groundspeed.errors import ArtifactError, DeviceRefused, LaunchError
+from groundspeed.errors import ArtifactError, DeviceRefused, InputError, LaunchError
 from groundspeed.measurement import Job, Launch
 from groundspeed.runtimes import onnx_wire
 
 ME = Holder(name="me@host.1")
+ANNA = Holder(name="anna@laptop.2")
 BOARD = parse_state("name=board\nmodel=Board 5\narchitecture=aarch64\ncpus.online=0-3\nend=1")
 
 
@@ -78,6 +79,60 @@ def test_a_second_job_pushes_nothing_and_leaves_nothing(
     board.run(job(model))
     assert link.pushed == pushed
     assert not [path for path in Path(link.folder, "jobs").iterdir() if path.is_dir()]
+
+
+def answering(model: Path, folder: Path, values: list[float], **changes: Any) -> Job:
+    samples = np.array(values, np.float32)[:, None]
+    np.savez(folder / "in.npz", **{"0": samples})
+    return job(
+        model,
+        **{
+            "action": "answer",
+            "min_samples": len(values),
+            "max_samples": len(values),
+            "inputs": folder / "in.npz",
+            "outputs": folder / "out.npz",
+        }
+        | changes,
+    )
+
+
+def test_one_launch_answers_many_samples_and_leaves_none_of_them(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    board, heard = target(link, agent), list[str]()
+    for values in ([2.5, -1.0, 0.25], [7.0]):
+        answered = board.answer(answering(model, tmp_path, values), heard.append)
+        assert answered.samples == len(values)
+        with np.load(tmp_path / "out.npz") as outputs:
+            np.testing.assert_array_equal(outputs["3"], -np.array(values, np.float32)[:, None])
+    assert "answering 3 samples" in heard
+    assert link.pushed.count("inputs.npz") == 0
+    assert link.pushed.count("in.npz") == 2
+    assert not list(Path(link.folder).rglob("in*.npz"))
+    assert not [path for path in Path(link.folder, "jobs").iterdir() if path.is_dir()]
+
+
+def test_samples_that_a_host_left_when_it_died_go_before_new_ones_come(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    mine, others = (Path(Jobs(link, holder).prepare(new_id())) for holder in (ME, ANNA))
+    for folder in (mine, others):
+        (folder / "inputs.npz").write_bytes(b"samples")
+    target(link, agent).answer(answering(model, tmp_path, [1.0]))
+    assert not mine.exists()
+    assert (others / "inputs.npz").exists()
+
+
+def test_samples_that_do_not_fit_are_told_as_here(
+    link: Any, agent: PythonAgent, model: Path, tmp_path: Path
+) -> None:
+    asked = answering(model, tmp_path, [1.0, 2.0], min_samples=3, max_samples=3)
+    with pytest.raises(InputError) as here:
+        LocalTarget().answer(asked)
+    with pytest.raises(InputError) as there:
+        target(link, agent).answer(asked)
+    assert str(here.value) == str(there.value)
 
 
 def test_the_agents_own_error_keeps_its_class(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 from device_tests.host.runtimes.native.conversation import ask, document, job_for
 from groundspeed.artifact import Artifact
 from groundspeed.documents import from_plain
-from groundspeed.errors import GroundspeedError
-from groundspeed.measurement import Launch, Machine, Options, ProfiledOp
+from groundspeed.errors import GroundspeedError, UsageError
+from groundspeed.measurement import Answered, Launch, Machine, Options, ProfiledOp
+from groundspeed.runtimes import answering
+from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import read_machine
+from groundspeed.runtimes.feeds import random_feeds
 from groundspeed.runtimes.measure import launch
 
 PYTHON = [sys.executable, "-P", "-m", "groundspeed.runtimes.agent"]
@@ -59,6 +63,67 @@ def test_both_agents_compute_and_execute_the_same(
         # instructions than in its package, and so adds up in another order.
         tolerance = 1e-5 * np.abs(expected).max() if ours.runtime == "ncnn" else 0
         np.testing.assert_allclose(outputs[1][name], expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_agents_answer_many_samples_as_they_answer_each(
+    name: str, runners: dict[str, list[str]], artifacts: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifact = artifacts[name]
+    runtime = artifact.manifest.runtime
+    each = [random_feeds(artifact.manifest.inputs, seed) for seed in range(3)]
+    samples = {key: np.stack([feeds[key] for feeds in each]) for key in each[0]}
+    asked = job_for(artifact, tmp_path, action="answer", min_samples=3)
+    answers = []
+    for agent in (PYTHON, runners[runtime]):
+        np.savez(tmp_path / "inputs.npz", **samples)
+        saved = tmp_path / f"{len(answers)}.npz"
+        answer = ask(agent, document(dataclasses.replace(asked, outputs=saved)))
+        assert answer.code == 0, answer.last
+        assert from_plain(Answered, answer.last["result"]).samples == 3
+        assert answer.progress == [f"opening in {runtime}", "answering 3 samples"]
+        with np.load(saved, allow_pickle=False) as archive:
+            answers.append(dict(archive))
+    assert list(answers[0]) == list(answers[1])
+    for key, expected in answers[0].items():
+        assert answers[1][key].dtype == expected.dtype
+        tolerance = 1e-5 * np.abs(expected).max() if runtime == "ncnn" else 0
+        np.testing.assert_allclose(answers[1][key], expected, rtol=0, atol=tolerance)
+    session = RUNTIMES.load(runtime)().open(artifact.paths, asked.options, asked.specs)
+    with contextlib.closing(session):
+        for index, feeds in enumerate(each):
+            for key, expected in session.run(feeds).items():
+                np.testing.assert_array_equal(answers[0][key][index], expected)
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "litert", "onnxruntime"])
+@pytest.mark.parametrize("damage", ["fewer", "no outputs", "other type"])
+def test_samples_that_do_not_fit_are_refused_alike(
+    damage: str,
+    runtime: str,
+    runners: dict[str, list[str]],
+    artifacts: dict[str, Artifact],
+    tmp_path: Path,
+) -> None:
+    artifact = next(each for each in artifacts.values() if each.manifest.runtime == runtime)
+    asked = job_for(
+        artifact,
+        tmp_path,
+        action="answer",
+        min_samples=3,
+        outputs=None if damage == "no outputs" else tmp_path / "out.npz",
+    )
+    spec = artifact.manifest.inputs[0]
+    count, dtype = (2 if damage == "fewer" else 3), ("int16" if damage == "other type" else None)
+    np.savez(
+        tmp_path / "inputs.npz",
+        **{spec.name: np.zeros((count, *spec.shape), dtype or spec.dtype)},  # type: ignore[arg-type]
+    )
+    with pytest.raises(UsageError) as expected:
+        answering.answer(asked, lambda sentence: None)
+    answer = ask(runners[runtime], document(asked))
+    assert (answer.error, answer.message) == (expected.type.__name__, str(expected.value))
+    assert not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.parametrize("runtime", ["ncnn", "litert", "onnxruntime"])

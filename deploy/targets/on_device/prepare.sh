@@ -1,0 +1,14 @@
+# Makes the folder of a job that is yet to start, for files that it alone needs; first it removes the
+# folders of this holder's jobs that have ended, which a host that died may have left full.
+#
+# $1 folder of all jobs, $2 id of the job, $3 who holds the device, $4 number of that lease.
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+mkdir -p "$1" && cd "$1" || exit 73
+for other in */running; do
+    [ -f "$other" ] || continue
+    read -r pid start holder _ <"$other"
+    [ "$holder" = "$3" ] && [ "$(started "$pid")" != "$start" ] && rm -rf "${other%/running}"
+done
+# Its owner stands there from the beginning; no process has the number 0.
+mkdir "$2" && echo "0 0 $3 $4" >"$2/running"
