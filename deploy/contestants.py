@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,7 +18,10 @@ from groundspeed.measurement import Options
 if TYPE_CHECKING:
     from groundspeed.deploy.sources import Network
 
+AT_ONCE = 16  # samples that travel to an engine together
+
 Floats = NDArray[np.float32]
+Feeds = Mapping[str, NDArray[np.generic]]
 
 
 class Contestant(Protocol):
@@ -31,6 +35,11 @@ class Contestant(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of its one input, batch included, channels first."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many samples it is best asked at once."""
         ...
 
     def ask(self, samples: Floats) -> None:
@@ -50,29 +59,22 @@ class Contestant(Protocol):
         ...
 
 
-class OpenArtifact:
-    """A file on its own runtime.
+class Ends:
+    """What a file takes for samples with channels first, and what its outputs are as such.
 
     Args:
         name: what to call it.
         artifact: the file.
-        threads: threads that its runtime may compute with.
+        session: the same, open.
 
     Raises:
         InputError: it has several inputs.
-        GroundspeedError: it cannot be opened.
     """
 
-    def __init__(self, name: str, artifact: Artifact, threads: int) -> None:
-        self.name = name
-        self.artifact = artifact
-        options = Options(threads=threads, precision=artifact.manifest.precision)
-        self._session = IsolatedSession(name, artifact, options)
-        inputs = merged(self._session.inputs, artifact.manifest.inputs)
-        self._outputs = merged(self._session.outputs, artifact.manifest.outputs)
-        self._asked = 0
+    def __init__(self, name: str, artifact: Artifact, session: IsolatedSession) -> None:
+        inputs = merged(session.inputs, artifact.manifest.inputs)
+        self._outputs = merged(session.outputs, artifact.manifest.outputs)
         if len(inputs) != 1:
-            self.close()
             raise InputError(
                 f"{name} has {len(inputs)} inputs, and data hold one for each sample; only "
                 "networks with one input can be evaluated"
@@ -84,29 +86,86 @@ class OpenArtifact:
         """Shape of its one input, batch included, channels first."""
         return canonical_shape(self._input)
 
-    def ask(self, samples: Floats) -> None:
-        """Begin to answer; see ``Contestant.ask``."""
-        self._asked = len(samples)
-        batches = _batches(samples, self.shape[0])
-        self._session.ask_outputs([{self._input.name: self._stored(each)} for each in batches])
+    @property
+    def batch_bytes(self) -> int:
+        """What one batch takes, inputs and outputs together."""
+        specs = (self._input, *self._outputs)
+        return sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in specs)
 
-    def answers(self) -> list[Floats]:
-        """Return the outputs; see ``Contestant.answers``."""
-        batches = self._session.receive()
+    def feeds(self, samples: Floats) -> list[Feeds]:
+        """Return samples as batches that the file takes, the last one filled up."""
+        batches = _batches(samples, self.shape[0])
+        return [{self._input.name: stored(batch, self._input)} for batch in batches]
+
+    def answers(self, batches: Sequence[Feeds], count: int) -> list[Floats]:
+        """Return each output for ``count`` samples, out of what the file gave for its batches.
+
+        Raises:
+            InputError: an output does not hold one row for each sample.
+            NonFiniteOutput: it holds NaN or infinity.
+        """
         return [
             _joined(
                 [real(batch[spec.name], spec).astype(np.float32) for batch in batches],
                 self.shape[0],
-                self._asked,
+                count,
             )
             for spec in self._outputs
         ]
 
+
+class OpenArtifact:
+    """A file on its own runtime, on this machine.
+
+    Args:
+        name: what to call it.
+        artifact: the file.
+        threads: threads that its runtime may compute with.
+        cpus: CPUs to stay on; empty leaves it to the system.
+
+    Raises:
+        InputError: it has several inputs.
+        GroundspeedError: it cannot be opened.
+    """
+
+    def __init__(
+        self, name: str, artifact: Artifact, threads: int, cpus: tuple[int, ...] = ()
+    ) -> None:
+        self.name = name
+        self.artifact = artifact
+        options = Options(threads=threads, cpus=cpus, precision=artifact.manifest.precision)
+        self._session = IsolatedSession(name, artifact, options)
+        self._asked = 0
+        try:
+            self._ends = Ends(name, artifact, self._session)
+        except InputError:
+            self.close()
+            raise
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of its one input, batch included, channels first."""
+        return self._ends.shape
+
+    @property
+    def at_once(self) -> int:
+        """How many samples it is best asked at once."""
+        return max(AT_ONCE, self.shape[0])
+
+    def ask(self, samples: Floats) -> None:
+        """Begin to answer; see ``Contestant.ask``."""
+        self._asked = len(samples)
+        self._session.ask_outputs(self._ends.feeds(samples))
+
+    def answers(self) -> list[Floats]:
+        """Return the outputs; see ``Contestant.answers``."""
+        return self._ends.answers(self._session.receive(), self._asked)
+
     def ask_tensors(self, sample: Floats) -> None:
         """Begin to compute the tensors that are tied to the network's ops, for [1, C, H, W]."""
-        (batch,) = _batches(sample, self.shape[0])
+        (feeds,) = self._ends.feeds(sample)
         names = frozenset(self.artifact.manifest.tensors or ())
-        self._session.ask_tensors({self._input.name: self._stored(batch)}, names)
+        self._session.ask_tensors(feeds, names)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """Return op -> value, in the file's own layout; of several tensors the last."""
@@ -116,9 +175,6 @@ class OpenArtifact:
     def close(self) -> None:
         """End its process."""
         self._session.close()
-
-    def _stored(self, batch: Floats) -> NDArray[np.generic]:
-        return stored(batch, self._input)
 
 
 class OpenNetwork:
@@ -144,6 +200,7 @@ class OpenNetwork:
             )
         self._module = module
         self.shape = tuple(network.inputs[0].shape)
+        self.at_once = max(AT_ONCE, self.shape[0])
         self._samples: Floats = np.empty((0,), np.float32)
 
     def ask(self, samples: Floats) -> None:

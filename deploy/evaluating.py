@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,19 +12,32 @@ from numpy.typing import NDArray
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.accuracy import Floats, Tally, class_scores
+from groundspeed.deploy.answering import FileOnDevice
 from groundspeed.deploy.contestants import Contestant, OpenArtifact, OpenNetwork
 from groundspeed.deploy.data import Data, load_data
 from groundspeed.deploy.evaluation import Evaluation, Scored
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.deploy.targets.target import Target
 from groundspeed.deploy.tensor_errors import TensorError, tensor_errors
-from groundspeed.errors import CheckError, DataError, GroundspeedError, InputError, UsageError
+from groundspeed.errors import (
+    CheckError,
+    DataError,
+    DeviceLost,
+    DeviceRefused,
+    GroundspeedError,
+    InputError,
+    MissingExtra,
+    UnknownName,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from groundspeed.deploy.sources import Network
 
-CHUNK = 16  # samples that travel to the engines together
 TENSOR_SAMPLES = 4
 
 OnProgress = Callable[[str, int, int], None]
+Opener = Callable[[str, Artifact], Contestant]
 
 
 def evaluate(
@@ -37,7 +50,10 @@ def evaluate(
     seed: int = 0,
     threads: int = 1,
     per_tensor: bool = False,
+    target: Target | None = None,
+    cpus: tuple[int, ...] = (),
     on_progress: OnProgress | None = None,
+    on_sentence: Callable[[str], None] = lambda sentence: None,
 ) -> Evaluation:
     """Run files on data, each on its own runtime in a process of its own.
 
@@ -53,21 +69,40 @@ def evaluate(
         seed: of the choice among more.
         threads: threads for each runtime.
         per_tensor: whether to compare the tensors inside the files too, on a few samples.
+        target: the machine that runs the files; None is this one.
+        cpus: CPUs to stay on there; empty leaves it to the system.
         on_progress: called with what is being done, how much of it is done, and how much there is.
+        on_sentence: called with what a device says meanwhile.
 
     Raises:
-        UsageError: the files do not belong together, or nothing can be the reference.
+        UsageError: the files do not belong together, or nothing can be the reference; or tensors
+            are to be compared on a device.
+        DeviceLost, DeviceRefused: the device went away, or will not do it.
         DataError: the data cannot be used.
         ArtifactError: a file is damaged.
         CheckError: the reference failed. Where another file fails, its row says so.
     """
+    device = None if isinstance(target, LocalTarget) else target
+    if per_tensor and device is not None:
+        raise UsageError(
+            f"the tensors inside files can be read on this machine only, not on {device.name}; "
+            "leave out --per-tensor, or --on"
+        )
+
+    def contestant(name: str, artifact: Artifact) -> Contestant:
+        if device is None:
+            return OpenArtifact(name, artifact, threads, cpus)
+        return FileOnDevice(
+            name, artifact, device, threads=threads, cpus=cpus, on_progress=on_sentence
+        )
+
     with contextlib.ExitStack() as opened:
-        evaluator = _Evaluator(on_progress)
+        evaluator = _Evaluator(contestant, on_progress)
         opened.callback(evaluator.close)
         if network is not None:
             evaluator.add(OpenNetwork(network))
         for name, artifact in artifacts.items():
-            evaluator.open(name, artifact, threads)
+            evaluator.open(name, artifact)
         evaluator.choose_reference(reference, has_network=network is not None)
         if per_tensor:
             evaluator.tied_reference()
@@ -77,7 +112,8 @@ def evaluate(
         evaluator.score(loaded)
         if per_tensor:
             evaluator.compare_tensors(loaded)
-        return evaluator.evaluation(loaded)
+        found = evaluator.evaluation(loaded)
+        return found if device is None else replace(found, device=device.name)
 
 
 @dataclass(eq=False)
@@ -123,7 +159,8 @@ class _Entry:
 class _Evaluator:
     """The contestants of one evaluation."""
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
+    def __init__(self, contestant: Opener, on_progress: OnProgress | None) -> None:
+        self._contestant = contestant
         self._on_progress = on_progress
         self._entries: list[_Entry] = []
         self._reference: _Entry | None = None
@@ -131,10 +168,10 @@ class _Evaluator:
     def add(self, contestant: Contestant, artifact: Artifact | None = None) -> None:
         self._entries.append(_Entry(name=contestant.name, artifact=artifact, contestant=contestant))
 
-    def open(self, name: str, artifact: Artifact, threads: int) -> None:
+    def open(self, name: str, artifact: Artifact) -> None:
         """Open a file; one that crashes its engine is a result, one that is damaged an error."""
         try:
-            self.add(OpenArtifact(name, artifact, threads), artifact)
+            self.add(self._contestant(name, artifact), artifact)
         except CheckError as error:
             self._entries.append(_Entry(name=name, artifact=artifact, error=str(error)))
 
@@ -176,7 +213,7 @@ class _Evaluator:
 
     def score(self, data: Data) -> None:
         """Let everybody answer all samples."""
-        size = max(CHUNK, *(contestant.shape[0] for _, contestant in self._going()))
+        size = max(contestant.at_once for _, contestant in self._going())
         for start in range(0, data.count, size):
             self._tell("evaluating samples", start, data.count)
             stop = min(start + size, data.count)
@@ -239,6 +276,8 @@ class _Evaluator:
         for entry, contestant in going:
             try:
                 answers.append((entry, contestant.answers()))
+            except (MissingExtra, UnknownName, DeviceLost, DeviceRefused):
+                raise  # nothing about the file
             except GroundspeedError as error:
                 entry.error = str(error)
                 if entry is self._reference:

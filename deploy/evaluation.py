@@ -53,6 +53,7 @@ class Evaluation:
         reference: name of what the others are compared with; None if there is none.
         rows: one for each file, the network first if there is one.
         notes: how the data were prepared and what is odd about them.
+        device: name of the target that ran the files; PyTorch runs the network on this machine.
     """
 
     data: str
@@ -61,3 +62,9 @@ class Evaluation:
     reference: str | None
     rows: tuple[Scored, ...]
     notes: tuple[str, ...]
+    device: str = "local"
+
+    @property
+    def where(self) -> str:
+        """What ran the files, for people: "this machine", or the name of a device."""
+        return "this machine" if self.device == "local" else self.device

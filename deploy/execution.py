@@ -84,7 +84,7 @@ class Execution:
         stopped = self._measure()
         self._profile()
         # Last, so that no launch meets a machine that is hot from it.
-        score(self._run, self._artifacts, self._scorers, self._store, self._tell)
+        score(self._run, self._artifacts, self._scorers, self._store, self._target, self._tell)
         self._store.finish_run(self._run.id, stopped)
         self._tell(RunFinished(run_id=self._run.id, stopped=stopped))
 

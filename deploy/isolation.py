@@ -20,6 +20,7 @@ from groundspeed.deploy.targets.local import tail
 from groundspeed.deploy.targets.protocol import death
 from groundspeed.errors import GroundspeedError, LaunchError
 from groundspeed.measurement import Options
+from groundspeed.runtimes.affinity import restrict
 from groundspeed.runtimes.agent import die_with_parent
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.session import Array, Runtime, Session
@@ -159,6 +160,7 @@ def _serve(
     die_with_parent()
     _print_into(log)
     try:
+        restrict(options.cpus)
         engine: Runtime = RUNTIMES.load(runtime)()
         session = engine.open(files, options, specs)
         connection.send((session.inputs, session.outputs))

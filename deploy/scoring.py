@@ -11,13 +11,21 @@ from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy.contestants import OpenNetwork
 from groundspeed.deploy.data import Data, load_data
 from groundspeed.deploy.evaluating import check_labels, evaluate
-from groundspeed.deploy.events import Evaluated, Evaluating, Event
+from groundspeed.deploy.events import Evaluated, Evaluating, Event, Progress
 from groundspeed.deploy.plan import Cell
 from groundspeed.deploy.sources import Network
 from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredRun
 from groundspeed.deploy.store.store import Store, now
+from groundspeed.deploy.targets.target import Target
 from groundspeed.documents import dump
-from groundspeed.errors import DataError, GroundspeedError, MissingExtra, UnknownName
+from groundspeed.errors import (
+    DataError,
+    DeviceLost,
+    DeviceRefused,
+    GroundspeedError,
+    MissingExtra,
+    UnknownName,
+)
 
 
 class Scorer:
@@ -74,7 +82,14 @@ class Scorer:
         return hashlib.sha256(dump(decisive).encode()).hexdigest()
 
     def score(
-        self, name: str, artifact: Artifact, on_progress: Callable[[int, int], None]
+        self,
+        name: str,
+        artifact: Artifact,
+        on_progress: Callable[[int, int], None],
+        *,
+        target: Target | None = None,
+        cpus: tuple[int, ...] = (),
+        on_sentence: Callable[[str], None] = lambda sentence: None,
     ) -> StoredEvaluation:
         """Run a file on all samples; a failure is a result.
 
@@ -82,6 +97,9 @@ class Scorer:
             name: what to call it.
             artifact: the file.
             on_progress: called with how many samples are done, and how many there are.
+            target: the machine that runs it; None is this one.
+            cpus: CPUs to stay on there.
+            on_sentence: called with what a device says meanwhile.
         """
         try:
             evaluation = evaluate(
@@ -89,9 +107,12 @@ class Scorer:
                 self._data,
                 network=self._network,
                 threads=self._threads,
+                target=target,
+                cpus=cpus,
                 on_progress=lambda _, done, total: on_progress(done, total),
+                on_sentence=on_sentence,
             )
-        except (MissingExtra, UnknownName):
+        except (MissingExtra, UnknownName, DeviceLost, DeviceRefused):
             raise  # nothing about the file: the run goes on when that is put right
         except GroundspeedError as error:
             return StoredEvaluation(evaluated_at=now(), error=str(error))
@@ -105,6 +126,7 @@ def score(
     artifacts: Mapping[str, Artifact],
     scorers: Mapping[Source, Scorer],
     store: Store,
+    target: Target,
     tell: Callable[[Event], None],
 ) -> None:
     """Evaluate each file of a run that was not evaluated yet, and store the result at once.
@@ -116,6 +138,7 @@ def score(
         artifacts: its files, by identity.
         scorers: what evaluates the files of each network; others are not evaluated.
         store: where results go.
+        target: the machine that launched them.
         tell: called with what happens.
     """
     files: dict[tuple[Source, str, str], list[StoredCell]] = {}
@@ -131,8 +154,14 @@ def score(
         )
         known = store.known_evaluation(artifact_id, digest)
         if known is None:
-            name = f"{cell.network.name} in {cell.runtime}, {cell.precision}"
-            result = scorer.score(name, artifacts[artifact_id], _telling(tell, cell))
+            result = scorer.score(
+                f"{cell.network.name} in {cell.runtime}, {cell.precision}",
+                artifacts[artifact_id],
+                _counting(tell, cell),
+                target=target,
+                cpus=run.plan.settings.cpus,
+                on_sentence=_saying(tell, cell),
+            )
             known = store.add_evaluation(artifact_id, digest, result)
         store.set_evaluation([stored.id for stored in sharing], known)
         tell(Evaluated(cell=cell, stored=store.evaluation(known)))
@@ -147,8 +176,12 @@ def _engine(cells: Sequence[StoredCell], store: Store) -> str:
     return ""
 
 
-def _telling(tell: Callable[[Event], None], cell: Cell) -> Callable[[int, int], None]:
+def _counting(tell: Callable[[Event], None], cell: Cell) -> Callable[[int, int], None]:
     return lambda done, total: tell(Evaluating(cell=cell, done=done, total=total))
+
+
+def _saying(tell: Callable[[Event], None], cell: Cell) -> Callable[[str], None]:
+    return lambda sentence: tell(Progress(cell=cell, sentence=sentence))
 
 
 def _digest(data: Data) -> str:

@@ -11,8 +11,14 @@ from rich.table import Table
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.accuracy import Proportion
-from groundspeed.deploy.cli.options import artifact_options, json_option
+from groundspeed.deploy.cli.options import (
+    artifact_options,
+    device_option,
+    json_option,
+    store_option,
+)
 from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.place import Place
 from groundspeed.deploy.cli.progress import CountProgress
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.evaluation import Evaluation, Scored
@@ -49,6 +55,8 @@ WORST = 10  # tensors of each file that are printed
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each."
 )
 @click.option("--per-tensor", is_flag=True, help="Compare the tensors inside the files too.")
+@device_option
+@store_option
 @json_option
 def command(
     artifacts: tuple[Path, ...],
@@ -62,17 +70,20 @@ def command(
     reference: Path | None,
     threads: int,
     per_tensor: bool,
+    place: Place,
+    store_folder: Path,
     as_json: bool,
 ) -> int:
     """Measure how right exported files are on data, and how far from their float network.
 
     ARTIFACTS are folders that 'groundspeed export' made, or bare .onnx, .tflite and .param files
-    from elsewhere. Exit code 1 when a file could not be run.
+    from elsewhere. With --on, they compute on a device; --network is run here all the same. Exit
+    code 1 when a file could not be run.
 
     \b
     Example:
       groundspeed eval artifacts/net-*-fp32 artifacts/net-*-int8 --data fashion_mnist:test
-      groundspeed eval model.onnx --data photos/:mean=0.5,std=0.5 --samples 500
+      groundspeed eval model.onnx --data photos/:mean=0.5,std=0.5 --samples 500 --on pi5
     """
     from groundspeed.deploy import sources
     from groundspeed.deploy.adopting import open_artifact
@@ -88,7 +99,10 @@ def command(
     if network is not None:
         shapes = input_shapes or _input_shapes(next(iter(opened.values())))
         loaded = sources.load(network, input_shapes=shapes, weights=weights)
-    with CountProgress(console(stderr=True)) as progress:
+    with (
+        CountProgress(console(stderr=True)) as progress,
+        place.open(store_folder, progress.say) as (target, cpus),
+    ):
         evaluation = evaluate(
             opened,
             data,
@@ -98,7 +112,10 @@ def command(
             seed=seed,
             threads=threads,
             per_tensor=per_tensor,
+            target=target,
+            cpus=cpus,
             on_progress=progress,
+            on_sentence=progress.describe,
         )
     if as_json:
         print_json(evaluation)
@@ -126,6 +143,7 @@ def _print(evaluation: Evaluation) -> None:
     about = [evaluation.data]
     if evaluation.reference is not None:
         about.append(f"compared with {names[evaluation.reference]}")
+    about.append(f"computed on {evaluation.where}")
     for note in (*about, *evaluation.notes):
         out.print(f"  {note}", style="dim", markup=False)
     for row in evaluation.rows:

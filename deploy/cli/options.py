@@ -95,6 +95,34 @@ emulated_option = click.option(
 )
 
 
+_cores_option = click.option(
+    "--cores",
+    "--cpus",
+    "cores",
+    default="",
+    help="Cores to stay on: big, little, or numbers such as 0-3,6.",
+)
+
+
+def device_option(function: F) -> F:
+    """Add one device to compute on, where nothing is timed, handed on as a :class:`Place`."""
+
+    @functools.wraps(function)
+    def wrapper(*, device: str, cores: str, **others: Any) -> Any:
+        from groundspeed.deploy.devices.pool import Keeping
+
+        return function(place=Place(devices=(device,), cores=cores, keeping=Keeping()), **others)
+
+    on = click.option(
+        "--on",
+        "device",
+        default="local",
+        show_default=True,
+        help="Device to compute on: a name of groundspeed.toml, ssh://user@host, adb://serial.",
+    )
+    return on(_cores_option(cast(F, wrapper)))
+
+
 def network_options(function: F) -> F:
     """Add how a network is loaded: its input shapes and its weights."""
     function = click.option(
@@ -290,13 +318,7 @@ def _place_options(function: F) -> F:
         click.option(
             "--lock-clocks", is_flag=True, help="Hold the device's clocks steady meanwhile."
         ),
-        click.option(
-            "--cores",
-            "--cpus",
-            "cores",
-            default="",
-            help="Cores to stay on: big, little, or numbers such as 0-3,6.",
-        ),
+        _cores_option,
         click.option(
             "--on",
             "devices",

@@ -53,25 +53,37 @@ class Place:
 
     @contextmanager
     def open(
-        self, store: Store, on_progress: Callable[[str], None]
+        self, folder: Path, on_progress: Callable[[str], None]
     ) -> Iterator[tuple[Target, tuple[int, ...]]]:
         """Yield the one device, ours alone meanwhile, and the CPUs to stay on.
+
+        Args:
+            folder: the store that keeps leases; it is not made for this machine, which needs none.
+            on_progress: called with a sentence while something is waited for.
 
         Raises:
             UsageError: there are several.
             GroundspeedError: as in ``using`` and ``Target.cores``.
         """
         from groundspeed.deploy.devices.using import using
+        from groundspeed.deploy.targets.local import LocalTarget
 
         if len(self.devices) > 1:
             raise UsageError(f"one device is needed, not {len(self.devices)}; give --on one name")
-        with using(
-            self.devices[0],
-            store,
-            lock_clocks=self.keeping.lock_clocks,
-            cooldown_s=self.keeping.cooldown_s,
-            on_progress=on_progress,
-        ) as target:
+        (device,) = self.devices
+        if device == "local":
+            yield LocalTarget(), LocalTarget().cores(self.cores)
+            return
+        with (
+            Store(folder) as store,
+            using(
+                device,
+                store,
+                lock_clocks=self.keeping.lock_clocks,
+                cooldown_s=self.keeping.cooldown_s,
+                on_progress=on_progress,
+            ) as target,
+        ):
             yield target, target.cores(self.cores)
 
     def on_each(

@@ -49,11 +49,12 @@ class _Bar:
 
     def say(self, words: str) -> None:
         """Show what is being done, without a bar."""
-        self._describe(words)
+        self.describe(words)
         if not self._console.is_terminal:
             self._print(escape(words))
 
-    def _describe(self, words: str) -> None:
+    def describe(self, words: str) -> None:
+        """Show a small step beside the bar; where there is none, it is not worth a line."""
         self._progress.update(self._task, description=escape(self._lane + words))
 
     def _print(self, markup: str) -> None:
@@ -118,7 +119,7 @@ class RunProgress(_Bar):
                 self._progress.reset(self._task, total=cells)
             case events.Launching(cell=cell, action=action):
                 verb = "profiling" if action == "profile" else "measuring"
-                self._describe(f"{verb} {cell}")
+                self.describe(f"{verb} {cell}")
             case events.Launched(cell=cell, stored=stored):
                 self._progress.advance(self._task)
                 if stored.error is not None:

@@ -79,7 +79,7 @@ class Trials:
         )
 
     def _scored(self, files: Mapping[int, Artifact], on_progress: OnProgress) -> dict[int, Scored]:
-        """Return how right the files are on their own runtime."""
+        """Return how right the files are on their own runtime, there."""
         evaluation = evaluate(
             {str(i): file for i, file in files.items()},
             self._data,
@@ -87,7 +87,10 @@ class Trials:
             samples=self._settings.samples,
             seed=self._seed,
             threads=self._settings.threads,
+            target=self._target,
+            cpus=self._settings.cpus,
             on_progress=lambda what, done, total: on_progress(f"{what}: {done} of {total}"),
+            on_sentence=on_progress,
         )
         return {int(row.name): row for row in evaluation.rows if int(row.name) != FLOAT}
 

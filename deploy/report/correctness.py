@@ -52,13 +52,14 @@ def evaluation(network: Network) -> Evaluation | None:
 
 
 def about(evaluation: Evaluation) -> str:
-    """Return what the samples are, how many, and what the files are compared with."""
+    """Return what the samples are, how many, what the files are compared with, and where."""
     words = [evaluation.data]  # it begins with their number
     if evaluation.reference is not None:
         words.append(f"compared with {evaluation.reference}")
     top1 = evaluation.rows[0].top1
     if evaluation.rows[0].name == evaluation.reference and top1 is not None:
         words.append(f"whose top-1 is {share(top1)}")
+    words.append(f"computed on {evaluation.where}")
     return ", ".join(words)
 
 

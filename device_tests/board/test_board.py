@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device_tests.emulation.board import Board
@@ -87,6 +88,24 @@ def test_a_file_computes_there_what_it_computes_here(
 ) -> None:
     with Store(tmp_path / "results") as store, using("board", store) as target:
         check_equal(artifact(artifacts, format, precision), target, tmp_path)
+
+
+def test_a_file_is_as_right_there_as_it_is_here(
+    provisioned: Path, artifacts: Path, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(3)
+    images = generator.standard_normal((5, 3, 32, 32)).astype(np.float32)
+    np.savez(tmp_path / "samples.npz", x=images, y=np.zeros(5, np.int64))
+    files = [str(artifacts / f"tiny-onnx-{precision}") for precision in ("fp32", "int8")]
+    words = ("eval", *files, "--data", str(tmp_path / "samples.npz"), "--json")
+    here, there = (groundspeed(*words, "--on", device) for device in ("local", "board"))
+    assert there.returncode == 0, there.stderr
+    told = json.loads(there.stdout)
+    assert told["device"] == "board"
+    floats, integers = told["rows"]
+    expected = json.loads(here.stdout)["rows"]
+    assert floats["top1"] == expected[0]["top1"]
+    assert integers["sqnr_db"] == pytest.approx(expected[1]["sqnr_db"], abs=3)
 
 
 def test_bench_profile_and_report_are_as_on_this_machine(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +17,12 @@ from groundspeed.deploy.events import Evaluated, Evaluating, Event
 from groundspeed.deploy.plan import Cell, Plan, Settings
 from groundspeed.deploy.scoring import Scorer, score
 from groundspeed.deploy.sources import Network
-from groundspeed.deploy.store.rows import StoredEvaluation
+from groundspeed.deploy.store.rows import StoredEvaluation, StoredLaunch
 from groundspeed.deploy.store.store import Store
-from groundspeed.errors import DataError
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.errors import DataError, DeviceLost
+from groundspeed.measurement import Answered, Job, Launch
+from groundspeed.runtimes.answering import answer
 
 MakeArtifact = Callable[..., Artifact]
 
@@ -41,19 +46,45 @@ def labelled(tmp_path: Path) -> str:
     return str(tmp_path / "test.npz")
 
 
+class Elsewhere:
+    """Another machine, which computes what this one does, or is gone."""
+
+    name = "pi5"
+
+    def __init__(self, *, lost: bool = False) -> None:
+        self._lost = lost
+
+    def answer(self, job: Job, on_progress: object = None) -> Answered:
+        if self._lost:
+            raise DeviceLost("the board is gone")
+        return answer(job, lambda words: None)
+
+
 def scored(
-    store: Store, artifact: Artifact, scorer: Scorer, threads: tuple[int, ...] = (1,)
+    store: Store,
+    artifact: Artifact,
+    scorer: Scorer,
+    threads: tuple[int, ...] = (1,),
+    target: Any = None,
+    machine: str = "m",
+    launch: Launch | None = None,
 ) -> tuple[list[StoredEvaluation], list[Event]]:
     """Evaluate an artifact in a new run; return what its cells then have, and the events."""
     kept, source = store.keep(artifact), artifact.manifest.source
     cells = tuple(
         Cell(network=source, runtime="fake", precision="fp32", threads=count) for count in threads
     )
-    run = store.add_run(Plan(cells=cells, settings=Settings(), target="local", machine_id="m"))
+    target = target or LocalTarget()
+    plan = Plan(cells=cells, settings=Settings(), target=target.name, machine_id=machine)
+    run = store.add_run(plan)
     store.set_artifact([cell.id for cell in store.cells(run)], kept.id)
+    for cell in store.cells(run) if launch else ():
+        counted = {"action": "measure", "round": 0, "position": 0}
+        one = StoredLaunch(**counted, started_at="2026", duration_s=1.0, launch=launch)
+        store.add_launch(cell, kept, one)
     events: list[Event] = []
     for _ in range(2):  # the second time as a run that goes on
-        score(run, {kept.id: kept}, {source: scorer}, store, events.append)
+        score(run, {kept.id: kept}, {source: scorer}, store, target, events.append)
     found = [cell.evaluation_id for cell in store.cells(run)]
     return [store.evaluation(each) for each in found if each is not None], events
 
@@ -76,6 +107,41 @@ def test_a_file_is_evaluated_once_for_all_cells_and_runs(
     again, events = scored(store, artifact, Scorer(network, labelled))
     assert again == first[:1]
     assert not any(isinstance(event, Evaluating) for event in events)
+
+
+def test_each_machine_and_each_version_of_an_engine_has_an_evaluation_of_its_own(
+    engine: MakeArtifact,
+    store: Store,
+    network: Network,
+    labelled: str,
+    fake_target: LocalTarget,
+) -> None:
+    scorer, artifact = Scorer(network, labelled), engine("net")
+    old = fake_target.run(Job(action="measure", runtime="fake"))
+    (here,), _ = scored(store, artifact, scorer, launch=old)
+    pi5: dict[str, Any] = {"target": Elsewhere(), "machine": "another"}
+    (there,), events = scored(store, artifact, scorer, launch=old, **pi5)
+    assert here.evaluation is not None
+    assert there.evaluation is not None
+    assert (here.evaluation.device, there.evaluation.device) == ("local", "pi5")
+    assert replace(there.evaluation, device="local") == here.evaluation
+    assert any(isinstance(event, Evaluating) for event in events)
+    # The same once more, and then with another engine.
+    _, events = scored(store, artifact, scorer, launch=old, **pi5)
+    assert not any(isinstance(event, Evaluating) for event in events)
+    new = replace(old, runtime_version="2")
+    _, events = scored(store, artifact, scorer, launch=new, **pi5)
+    assert any(isinstance(event, Evaluating) for event in events)
+
+
+def test_a_lost_device_is_no_result(
+    engine: MakeArtifact, store: Store, network: Network, labelled: str
+) -> None:
+    scorer, artifact = Scorer(network, labelled), engine("net")
+    with pytest.raises(DeviceLost):
+        scored(store, artifact, scorer, target=Elsewhere(lost=True))
+    (found,), _ = scored(store, artifact, scorer, target=Elsewhere())
+    assert found.scored is not None
 
 
 def test_a_failure_is_told_and_tried_again_by_the_next_run(

@@ -62,6 +62,22 @@ def test_json_for_machines(groundspeed, folder: Path) -> None:
     assert 10 < rows["coarse.onnx"]["sqnr_db"] < 30
 
 
+def test_a_device_says_what_this_machine_says(groundspeed, folder: Path, board: str) -> None:
+    (folder / "groundspeed.toml").write_text(f"[devices]\n{board}")
+    words = ("eval", "fine.onnx", "coarse.onnx", "--data", "samples.npz")
+    found = {}
+    for device in ("local", "board"):
+        done = groundspeed(*words, "--on", device, "--cores", "0", "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        found[device] = json.loads(done.stdout)
+        assert found[device].pop("device") == device
+        # This machine needs no lease, and gets no folder of results.
+        assert (folder / "groundspeed-results").exists() == (device == "board")
+    assert found["board"] == found["local"]
+    done = groundspeed(*words, "--on", "board", cwd=folder)
+    assert "computed on board" in done.stdout
+
+
 def test_beside_the_network_in_pytorch(groundspeed, folder: Path) -> None:
     (folder / "net.py").write_text(
         "import numpy as np, torch\n"
@@ -89,6 +105,8 @@ def test_beside_the_network_in_pytorch(groundspeed, folder: Path) -> None:
         (["--data", "samples.npz", "--weights", "w.pt"], "--weights are those of a network"),
         (["--data", "samples.npz", "--reference", "no.onnx"], "there is no file no.onnx"),
         (["--data", "samples.npz", "--per-tensor"], "tensors can be compared only with"),
+        (["--data", "samples.npz", "--on", "ssh://127.0.0.1:1"], "cannot be reached"),
+        (["--data", "samples.npz", "--cores", "4000"], "this machine has no CPU 4000"),
     ],
 )
 def test_bad_use_is_one_sentence(
@@ -96,7 +114,7 @@ def test_bad_use_is_one_sentence(
 ) -> None:
     np.savez(folder / "transposed.npz", x=IMAGES.transpose(0, 2, 3, 1))
     done = groundspeed("eval", "fine.onnx", *arguments, cwd=folder)
-    assert done.returncode == 2
+    assert done.returncode == (1 if "--on" in arguments else 2)
     assert words in done.stderr.replace("\n", " ")
 
 

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from device_tests.host.deploy.sshd import Sshd
-
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a file to measure, and a board that the user's ssh reaches."""
-    with Sshd(tmp_path) as server:
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        ssh = programs / "ssh"
-        config = server.folder / "config"
-        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n')
-        ssh.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-        folder = tmp_path / "project"
-        folder.mkdir()
-        devices = f'board = {{ address = "ssh://board", python = "{sys.executable}" }}\n'
-        (folder / "groundspeed.toml").write_text(
-            f'[devices]\n{devices}gone = "ssh://127.0.0.1:1"\n'
-        )
-        node = helper.make_node("Relu", ["x"], ["y"])
-        ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, 8, 8]) for n in "xy"]
-        graph = helper.make_graph([node], "relu", ends[:1], ends[1:])
-        model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
-        onnx.save(model, folder / "relu.onnx")
-        yield folder
+def project(board: str, tmp_path: Path) -> Path:
+    """A folder with a file to measure, the board, and a device that is not there."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "groundspeed.toml").write_text(f'[devices]\n{board}gone = "ssh://127.0.0.1:1"\n')
+    node = helper.make_node("Relu", ["x"], ["y"])
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, 8, 8]) for n in "xy"]
+    graph = helper.make_graph([node], "relu", ends[:1], ends[1:])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
+    onnx.save(model, folder / "relu.onnx")
+    return folder
 
 
 def bench(project: Path, *words: str) -> subprocess.CompletedProcess[str]:

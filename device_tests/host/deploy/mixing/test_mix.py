@@ -20,7 +20,8 @@ from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.sources import Network
 from groundspeed.errors import DataError, UnknownName, UsageError
 from groundspeed.export.parity import TOLERANCES
-from groundspeed.measurement import Job, Launch, Machine, Options
+from groundspeed.measurement import Answered, Job, Launch, Machine, Options
+from groundspeed.runtimes.answering import answer
 from groundspeed.runtimes.measure import launch
 from groundspeed.runtimes.ncnn_param import read_param
 from groundspeed.runtimes.on_ncnn import Ncnn
@@ -56,6 +57,9 @@ class PlantedTarget:
                 plain_ns=(whole, whole),
             )
         return replace(done, samples_ns=(whole,) * 3, profile=profile)
+
+    def answer(self, job: Job, on_progress: object = None) -> Answered:
+        return answer(job, lambda words: None)
 
     def facts(self) -> Machine:
         raise NotImplementedError
