@@ -11,14 +11,10 @@ from rich.table import Table
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.accuracy import Proportion
-from groundspeed.deploy.cli.options import (
-    artifact_options,
-    device_option,
-    json_option,
-    store_option,
-)
+from groundspeed.deploy.cli.options import artifact_options, json_option, store_option
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Place
+from groundspeed.deploy.cli.place_options import device_option
 from groundspeed.deploy.cli.progress import CountProgress
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.evaluation import Evaluation, Scored

@@ -10,14 +10,10 @@ from rich.table import Table
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.cli.mixing import print_mixing
-from groundspeed.deploy.cli.options import (
-    Names,
-    conversion_options,
-    json_option,
-    network_options,
-    quantization_options,
-)
+from groundspeed.deploy.cli.options import conversion_options, json_option, network_options
 from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.quantization_options import quantization_options
+from groundspeed.deploy.cli.values import Names
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.units import bytes_text
 

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import click
 
-from groundspeed.deploy.cli.options import (
-    artifact_options,
-    json_option,
-    launch_options,
-    store_option,
-)
+from groundspeed.deploy.cli.options import artifact_options, json_option, store_option
 from groundspeed.deploy.cli.output import console
 from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import click
 
 from groundspeed.deploy.cli.options import (
-    Names,
     conversion_options,
     json_option,
-    launch_options,
     network_options,
-    quantization_options,
     round_options,
     store_option,
 )
 from groundspeed.deploy.cli.output import console
 from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.quantization_options import quantization_options
+from groundspeed.deploy.cli.values import Names
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
 

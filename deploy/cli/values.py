@@ -1,0 +1,64 @@
+"""Values that options take: names, numbers, shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names separated by commas: ``onnx,ncnn``."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """Return the names, without empty ones."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(part.strip() for part in str(value).split(",") if part.strip())
+        if not names:
+            self.fail("at least one name is needed", param, ctx)
+        return names
+
+
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers of at least ``minimum``, separated by commas; a range ``0-3`` is allowed."""
+
+    name = "numbers"
+
+    def __init__(self, minimum: int = 0) -> None:
+        self.minimum = minimum
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the numbers in the order given."""
+        if isinstance(value, tuple):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            first, _, last = part.strip().partition("-")
+            try:
+                numbers.extend(range(int(first), int(last or first) + 1))
+            except ValueError:
+                self.fail(f"'{part}' is no whole number or range", param, ctx)
+        if not numbers or min(numbers) < self.minimum:
+            self.fail(f"'{value}': numbers of at least {self.minimum} are needed", param, ctx)
+        return tuple(numbers)
+
+
+class Shape(click.ParamType[tuple[int, ...]]):
+    """A tensor shape: ``1,3,224,224`` or ``1x3x224x224``."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """Return the dimensions."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            shape = tuple(int(part) for part in str(value).replace("x", ",").split(","))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            self.fail(f"'{value}' is no shape; write it like 1,3,224,224", param, ctx)
+        return shape
