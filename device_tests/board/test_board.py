@@ -20,8 +20,10 @@ from groundspeed.artifact import Artifact
 from groundspeed.deploy.agents.wheels import provision
 from groundspeed.deploy.devices.state import read_state
 from groundspeed.deploy.devices.using import using
+from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import named, open_link
+from groundspeed.documents import to_plain
 from groundspeed.errors import DeviceRefused
 
 pytestmark = pytest.mark.arm64
@@ -96,16 +98,15 @@ def test_a_file_is_as_right_there_as_it_is_here(
     generator = np.random.default_rng(3)
     images = generator.standard_normal((5, 3, 32, 32)).astype(np.float32)
     np.savez(tmp_path / "samples.npz", x=images, y=np.zeros(5, np.int64))
-    files = [str(artifacts / f"tiny-onnx-{precision}") for precision in ("fp32", "int8")]
-    words = ("eval", *files, "--data", str(tmp_path / "samples.npz"), "--json")
-    here, there = (groundspeed(*words, "--on", device) for device in ("local", "board"))
-    assert there.returncode == 0, there.stderr
-    told = json.loads(there.stdout)
-    assert told["device"] == "board"
-    floats, integers = told["rows"]
-    expected = json.loads(here.stdout)["rows"]
-    assert floats["top1"] == expected[0]["top1"]
-    assert integers["sqnr_db"] == pytest.approx(expected[1]["sqnr_db"], abs=3)
+    files = [artifacts / f"tiny-onnx-{precision}" for precision in ("fp32", "int8")]
+    data = str(tmp_path / "samples.npz")
+    done = groundspeed("eval", *map(str, files), "--data", data, "--on", "board", "--json")
+    assert done.returncode == 0, done.stderr
+    there = json.loads(done.stdout)
+    here = evaluate({path.name: Artifact.open(path) for path in files}, data)
+    assert there["device"] == "board"
+    assert there["rows"][0]["top1"] == to_plain(here.rows[0].top1)
+    assert there["rows"][1]["sqnr_db"] == pytest.approx(here.rows[1].sqnr_db, abs=3)
 
 
 def test_bench_profile_and_report_are_as_on_this_machine(

@@ -46,6 +46,7 @@ def test_a_table_for_people(groundspeed, folder: Path) -> None:
     assert "100.00%" in done.stdout
     assert "compared with fine.onnx" in done.stdout
     assert "30 samples of samples.npz" in done.stdout
+    assert "computed on this machine" in done.stdout
 
 
 def test_json_for_machines(groundspeed, folder: Path) -> None:
@@ -74,8 +75,6 @@ def test_a_device_says_what_this_machine_says(groundspeed, folder: Path, board: 
         # This machine needs no lease, and gets no folder of results.
         assert (folder / "groundspeed-results").exists() == (device == "board")
     assert found["board"] == found["local"]
-    done = groundspeed(*words, "--on", "board", cwd=folder)
-    assert "computed on board" in done.stdout
 
 
 def test_beside_the_network_in_pytorch(groundspeed, folder: Path) -> None:
