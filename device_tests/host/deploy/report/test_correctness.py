@@ -89,6 +89,14 @@ def test_without_test_data_nothing_is_said(data: ReportData) -> None:
     assert "<h3>Accuracy</h3>" not in page(data)
 
 
+def test_it_says_where_the_files_were_computed(data: ReportData) -> None:
+    here = evaluated(91)
+    assert here.evaluation is not None
+    there = replace(here, evaluation=replace(here.evaluation, device="pi5"))
+    assert "computed on this machine" in page(with_evaluations(data, here))
+    assert "computed on pi5" in page(with_evaluations(data, there))
+
+
 def test_three_points_make_a_picture(data: ReportData) -> None:
     two = with_evaluations(data, evaluated(91), evaluated(92))
     three = with_evaluations(data, evaluated(91), evaluated(92), evaluated(80))
