@@ -213,9 +213,30 @@ class Parser {
   std::size_t at_ = 0;
 };
 
+// Returns how many bytes the character at `at` has, 0 where they are no UTF-8 (RFC 3629).
+std::size_t character_size(std::string_view text, std::size_t at) {
+  const auto byte = [text](std::size_t index) -> unsigned {
+    return index < text.size() ? static_cast<unsigned char>(text[index]) : 0;
+  };
+  const unsigned lead = byte(at), second = byte(at + 1);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  const std::size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  for (std::size_t index = at + 1; index < at + size; ++index) {
+    if ((byte(index) & 0xC0) != 0x80) return 0;
+  }
+  // What a shorter sequence would say, halves of pairs, and what is beyond the last character.
+  const bool none = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+                    (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
+  return none ? 0 : size;
+}
+
+// Messages quote what files hold, and that may be any bytes: they must not break the document.
 void write_string(std::string_view content, std::string& out) {
   out += '"';
-  for (const char c : content) {
+  for (std::size_t at = 0; at < content.size();) {
+    const char c = content[at];
+    const std::size_t size = character_size(content, at);
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
@@ -223,9 +244,12 @@ void write_string(std::string_view content, std::string& out) {
       char escaped[7];
       std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
       out += escaped;
+    } else if (size == 0) {
+      out += "\\ufffd";
     } else {
-      out += c;
+      out += content.substr(at, size);
     }
+    at += size == 0 ? 1 : size;
   }
   out += '"';
 }

@@ -103,7 +103,8 @@ def _feed(stream: Stream, process: subprocess.Popen[bytes]) -> None:
             if kind == CLOSE_STDIN:
                 process.stdin.close()
             elif kind == STDIN and not process.stdin.closed:
-                with contextlib.suppress(BrokenPipeError):
+                # It may end, and be cleared away, between the question and the answer.
+                with contextlib.suppress(BrokenPipeError, ValueError):
                     process.stdin.write(data)
                     process.stdin.flush()
     except EOFError:

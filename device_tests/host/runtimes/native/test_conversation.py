@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -139,6 +139,7 @@ def test_an_array_that_does_not_fit_is_described(
 
 @FEW
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255), cut=st.booleans())
+@example(place=0.9296875, change=128, cut=False)  # a name that is no UTF-8, in the message
 def test_a_damaged_archive_is_refused_or_harmless(
     runners: Runners, negation: Path, tmp_path: Path, place: float, change: int, cut: bool
 ) -> None:
