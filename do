@@ -76,6 +76,9 @@ test)
     debian /usr/sbin/sshd openssh-server
     debian pgrep procps
     debian qemu-aarch64-static qemu-user-static
+    debian qemu-system-aarch64 qemu-system-arm
+    debian fdtput device-tree-compiler
+    debian cpio cpio
     debian mmdebstrap mmdebstrap arch-test
     debian ip iproute2
     debian g++ g++

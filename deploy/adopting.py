@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
-from groundspeed.errors import ArtifactError
+from groundspeed.deploy.isolation import IsolatedSession
+from groundspeed.errors import ArtifactError, GroundspeedError
+from groundspeed.measurement import Options
 
 # suffix -> format, runtime, and role -> suffix of the files that belong together.
 _KINDS = {
@@ -42,18 +45,38 @@ def open_artifact(
         if not file.is_file():
             raise ArtifactError(f"{path} needs {file.name} beside it, which is missing")
         files.append(File.of(role, file))
-    return Artifact(
-        folder=path.parent,
-        manifest=Manifest(
-            runtime=runtime,
-            format=format,
-            precision=precision,
-            files=tuple(files),
-            inputs=tuple(
-                TensorSpec(name=f"in{index}", shape=shape, dtype="float32")
-                for index, shape in enumerate(input_shapes)
+    return _with_ends(
+        Artifact(
+            folder=path.parent,
+            manifest=Manifest(
+                runtime=runtime,
+                format=format,
+                precision=precision,
+                files=tuple(files),
+                inputs=tuple(
+                    TensorSpec(name=f"in{index}", shape=shape, dtype="float32")
+                    for index, shape in enumerate(input_shapes)
+                ),
+                outputs=(),
+                source=Source(name=path.stem, spec=str(path), digest=files[-1].sha256),
             ),
-            outputs=(),
-            source=Source(name=path.stem, spec=str(path), digest=files[-1].sha256),
-        ),
+        )
     )
+
+
+def _with_ends(artifact: Artifact) -> Artifact:
+    """Return an artifact that says its inputs and outputs, as its engine tells them.
+
+    Who sends inputs along to a device needs to know them. What cannot be opened here is left as it
+    is: the engine that is to run it, here or on a device, says why.
+    """
+    manifest = artifact.manifest
+    if manifest.inputs or manifest.runtime == "ncnn":  # whose files do not tell
+        return artifact
+    try:
+        options = Options(precision=manifest.precision)
+        with IsolatedSession(manifest.source.name, artifact, options) as session:
+            ends = replace(manifest, inputs=session.inputs, outputs=session.outputs)
+    except GroundspeedError:
+        return artifact
+    return replace(artifact, manifest=ends)

@@ -317,7 +317,6 @@ def _emulated(said: Mapping[str, str]) -> bool | None:
         foreign
         or "emulator" in said
         or said.get("property.ro.kernel.qemu") == "1"
-        or "dummy-virt" in said.get("model", "")
     )
     return True if known else None
 

@@ -27,6 +27,7 @@ file load "$root/proc/loadavg"
 tell memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' "$root/proc/meminfo" 2>/dev/null)"
 # It ends in a zero byte, which shells leave out.
 tell model "$(cat "$root/proc/device-tree/model" 2>/dev/null)"
+grep -qs dummy-virt "$root/proc/device-tree/compatible" && tell emulator qemu
 tell processor "$(sed -n 's/^model name[[:space:]]*: //p;s/^Hardware[[:space:]]*: //p' \
     "$root/proc/cpuinfo" 2>/dev/null | head -n 1)"
 tell features "$(sed -nE 's/^(Features|flags)[[:space:]]*: //p' "$root/proc/cpuinfo" 2>/dev/null |

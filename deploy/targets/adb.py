@@ -84,9 +84,10 @@ class AdbLink:
             self._disconnect()
             raise DeviceLost(f"{self.name}: {lost}") from None
 
-    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> str:
         """Copy a file there; see ``Link.push``."""
         self._copy(["push", str(source.absolute()), destination], timeout_s)
+        return ""
 
     def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
         """Copy a file from there; see ``Link.pull``."""

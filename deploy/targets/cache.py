@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from groundspeed.deploy.targets.link import Link
+from groundspeed.deploy.targets.link import DIGEST, Link
 from groundspeed.errors import ArtifactError, DeviceLost, DeviceRefused
 
 OnProgress = Callable[[str], None]
@@ -35,10 +35,11 @@ for file in "$@"; do
 done
 """
 # Exit status 3: it is not what was sent. 70: the device has nothing to tell with.
-_PLACE = """
-command -v sha256sum >/dev/null || exit 70
-set -- "$1" "$2" "$3" "$(sha256sum <"$1" | cut -d ' ' -f 1)"
-[ "$4" = "$2" ] || { rm -f "$1"; exit 3; }
+_PLACE = f"""
+{DIGEST}
+set -- "$1" "$2" "$3" "${{4:-$(digest <"$1" | cut -d ' ' -f 1)}}"
+[ -n "$4" ] || exit 70
+[ "$4" = "$2" ] || {{ rm -f "$1"; exit 3; }}
 chmod 755 "$1" && mv -f "$1" "$3"
 """
 
@@ -134,16 +135,17 @@ class Cache:
         part = f"{root}/incoming/{secrets.token_hex(8)}.part"
         timeout_s = copying_s(size)
         for _ in range(TRIES):
-            self._link.push(file.path, part, timeout_s=timeout_s)
+            arrived = self._link.push(file.path, part, timeout_s=timeout_s)
+            place = f"{root}/files/{file.place}"
             placed = self._link.run(
-                _PLACE, [part, file.digest, f"{root}/files/{file.place}"], timeout_s=timeout_s
+                _PLACE, [part, file.digest, place, arrived], timeout_s=timeout_s
             )
             if placed.status == 0:
                 return
             if placed.status == 70:
                 raise DeviceRefused(
-                    f"{self._link.name} has no sha256sum, so that nobody can tell whether a file "
-                    "arrived whole; install coreutils, busybox or toybox there"
+                    f"{self._link.name} has no sha256sum and no openssl, so that nobody can tell "
+                    "whether a file arrived whole; install coreutils, busybox or toybox there"
                 )
             if placed.status != 3:
                 raise DeviceRefused(

@@ -47,9 +47,10 @@ class HereLink:
         status = ended.code if ended.code >= 0 else 128 - ended.code
         return Finished(status=status, stdout=ended.stdout, stderr=ended.stderr)
 
-    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> str:
         """Copy a file; see ``Link.push``."""
         _copy(source, Path(destination))
+        return ""
 
     def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
         """Copy a file; see ``Link.pull``."""

@@ -93,8 +93,11 @@ class Link(Protocol):
         """
         ...
 
-    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> str:
         """Copy a file to a path on the device; a failure may leave a part of it there.
+
+        Returns:
+            The sha256 of what came in, if the device took it on the way, else "".
 
         Args:
             source: file on this machine.
@@ -117,6 +120,18 @@ class Link(Protocol):
     def close(self) -> None:
         """Give back what the link holds; what was started on the device goes on."""
         ...
+
+
+# Prints the sha256 of its input as the first word; openssl uses what processors have for it. One
+# that has neither swallows its input and says nothing.
+DIGEST = """
+digest() {
+    if command -v openssl >/dev/null; then openssl dgst -sha256 -r
+    elif command -v sha256sum >/dev/null; then sha256sum
+    else cat >/dev/null
+    fi
+}
+"""
 
 
 def shell_command(script: str, arguments: Sequence[str] = ()) -> str:

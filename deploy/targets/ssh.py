@@ -20,7 +20,7 @@ from typing import IO
 
 from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.client import Ended, Overdue, talk
-from groundspeed.deploy.targets.link import Finished, OnLine, make_folder, shell_command
+from groundspeed.deploy.targets.link import DIGEST, Finished, OnLine, make_folder, shell_command
 from groundspeed.errors import DeviceLost, DeviceRefused, GroundspeedError
 
 INSTALL = "apt-get install openssh-client"
@@ -41,6 +41,14 @@ script=$1 mark=$2
 shift 2
 sh -c "$script" sh "$@"
 printf '%s%s\\n' "$mark" "$?" >&2
+"""
+# The digest is taken while the file comes in, by another of the device's cores. A pipeline hides it
+# when its first command fails (a full disk), so that is said apart.
+_RECEIVE = f"""
+{DIGEST}
+exec 3>&1
+failed=$({{ {{ tee "$1" || echo yes >&4; }} | digest >&3; }} 4>&1)
+[ -z "$failed" ]
 """
 
 
@@ -83,11 +91,12 @@ class SshLink:
         """Run a script; see ``Link.run``."""
         return self._run(script, arguments, stdin=stdin, timeout_s=timeout_s, on_line=on_line)
 
-    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> str:
         """Copy a file there; see ``Link.push``."""
         with source.open("rb") as file:
-            done = self._run('cat >"$1"', [destination], stdin=file, timeout_s=timeout_s)
+            done = self._run(_RECEIVE, [destination], stdin=file, timeout_s=timeout_s)
         self._check_copied(done, destination)
+        return done.text.partition(" ")[0]
 
     def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
         """Copy a file from there; see ``Link.pull``."""

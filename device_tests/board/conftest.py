@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from device_tests.emulation.board import Board
+from device_tests.emulation.clients import use_ssh_config
 
 
 @pytest.fixture
 def project(emulated_board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose groundspeed.toml names the board, which the user's ssh knows."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    ssh = programs / "ssh"
-    ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {emulated_board.config} "$@"\n')
-    ssh.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    use_ssh_config(emulated_board.config, tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "project"
     folder.mkdir()

@@ -69,10 +69,10 @@ class Board:
 
     def cut_connections(self) -> None:
         """End every connection, as a cable that is pulled; what runs on the board goes on."""
-        _listening, *serving = sorted(self.processes("/usr/sbin/sshd"))
-        for pid in serving:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for pid in self.processes("/usr/sbin/sshd"):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                if not _is_first(pid):  # that one listens
+                    os.kill(pid, signal.SIGKILL)
 
     def processes(self, words: str) -> list[int]:
         """Return the processes on the board whose command line has some words."""
@@ -97,15 +97,8 @@ def running(root: Path, folder: Path) -> Iterator[Board]:
         root: from ``rootfs.board``.
         folder: where keys and the client's configuration go.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    for name in ("id", "host_key"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True
-        )
-    public = (folder / "host_key.pub").read_text().split()[:2]
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {' '.join(public)}\n")
-    (folder / "config").write_text(_CLIENT.format(port=port, folder=folder))
+    make_keys(folder, port)
     (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "host_key", root / "etc/ssh/host_key")
     (root / "etc/ssh/host_key").chmod(0o600)
@@ -122,11 +115,18 @@ def running(root: Path, folder: Path) -> Iterator[Board]:
         start_new_session=True,
     )
     try:
-        _wait(port, server, root / "tmp/sshd.log")
+        wait_for_ssh(port, server, root / "tmp/sshd.log", time.monotonic() + START_S)
         yield Board(root=root, config=folder / "config", port=port, server=server)
     finally:
         server.kill()  # and with it, by --kill-child, everything in its pid namespace
         server.wait()
+
+
+def _is_first(pid: int) -> bool:
+    """Return whether a process is the first of its pid namespace."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("NSpid:"))
+    return line.split()[-1] == "1"
 
 
 def free_port() -> int:
@@ -135,15 +135,28 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_S
+def make_keys(folder: Path, port: int) -> None:
+    """Make keys for a user and a server, and the client's configuration of the host "board"."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("id", "host_key"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
+        subprocess.run(command, check=True)
+    public = (folder / "host_key.pub").read_text().split()[:2]
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {' '.join(public)}\n")
+    (folder / "config").write_text(_CLIENT.format(port=port, folder=folder))
+
+
+def wait_for_ssh(port: int, server: subprocess.Popen[bytes], log: Path, deadline: float) -> None:
+    """Wait until a server greets, or fail with what it wrote."""
     while True:
-        assert server.poll() is None, f"sshd ended: {log.read_text() if log.exists() else ''}"
+        said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+        assert server.poll() is None, f"the server ended: {said}"
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                 connection.settimeout(5)
                 if connection.recv(3) == b"SSH":
                     return
         except OSError:
-            assert time.monotonic() < deadline, "sshd never listened"
-            time.sleep(0.1)
+            pass
+        assert time.monotonic() < deadline, f"nobody listened: {said}"
+        time.sleep(0.1)

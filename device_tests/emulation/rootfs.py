@@ -43,9 +43,14 @@ def register_qemu() -> None:
         (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes())
 
 
-def board(folder: Path) -> Path:
-    """Make the root folder of a board: bookworm with Python 3.11 and OpenSSH's server."""
-    root = _unpacked(folder / "board", "bookworm", BOARD)
+def board(folder: Path, extra: tuple[str, ...] = ()) -> Path:
+    """Make the root folder of a board: bookworm with Python 3.11 and OpenSSH's server.
+
+    Args:
+        folder: where it goes.
+        extra: more packages.
+    """
+    root = _unpacked(folder / "board", "bookworm", (*BOARD, *extra))
     (root / "bin/sh").unlink(missing_ok=True)
     (root / "bin/sh").symlink_to("dash")
     python = root / "usr/bin/python3"

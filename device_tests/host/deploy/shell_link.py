@@ -99,9 +99,10 @@ class ShellLink:
         for client in list(self.clients):
             client.kill()
 
-    def push(self, source: Path, destination: str, *, timeout_s: float) -> None:
+    def push(self, source: Path, destination: str, *, timeout_s: float) -> str:
         self.pushed.append(source.name)
         shutil.copyfile(source, destination)
+        return ""
 
     def pull(self, source: str, destination: Path, *, timeout_s: float) -> None:
         shutil.copyfile(source, destination)

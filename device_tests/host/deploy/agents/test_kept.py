@@ -39,6 +39,18 @@ def test_what_fails_leaves_nothing_and_is_tried_again(tmp_path: Path) -> None:
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [whole]
 
 
+def test_old_builds_make_room_for_new_ones_of_the_same_name(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+
+    def get(name: str, recipe: int) -> Path:
+        return kept.get(name, recipe, lambda folder: (folder / "thing").write_text(name))
+
+    other = get("runner-library", 0)
+    builds = [get("runner", recipe) for recipe in range(6)]
+    assert [path.exists() for path in builds] == [False, False, True, True, True, True]
+    assert other.exists()
+
+
 def _build_slowly(folder: Path, log: Path) -> None:
     def build(made: Path) -> None:
         with log.open("a") as file:

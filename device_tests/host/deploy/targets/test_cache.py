@@ -56,11 +56,12 @@ def test_a_file_that_arrives_damaged_is_sent_again_and_never_kept(
 ) -> None:
     whole, left = type(link).push, [bad]
 
-    def damaging(self: Any, source: Path, destination: str, **more: Any) -> None:
-        whole(self, source, destination, **more)
+    def damaging(self: Any, source: Path, destination: str, **more: Any) -> str:
         if left[0]:
             left[0] -= 1
-            Path(destination).write_bytes(source.read_bytes()[:-1])
+            source = model.with_name("damaged")
+            source.write_bytes(model.read_bytes()[:-1])
+        return str(whole(self, source, destination, **more))
 
     monkeypatch.setattr(type(link), "push", damaging)
     if bad < TRIES:
