@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _RECIPE = "recipe.json"
+_KEEP = 4  # builds of one name: who changes flags or versions back needs not build anew
+_DIGEST = "[0-9a-f]" * 16
 
 
 class Kept:
     """A folder of things that were built, each a folder of its own.
 
     Two processes that want the same thing build it once; one that is killed leaves nothing that
-    looks finished.
+    looks finished. Of each name the newest few are kept.
 
     Args:
         folder: where they are; made when the first is built.
@@ -39,9 +41,10 @@ class Kept:
         final = self._folder / f"{name}-{digest}"
         if not final.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True)
-            with self._locked(final.name):
+            with self._locked(name):
                 if not final.is_dir():  # else another process built it meanwhile
                     self._build(final, recipe, build)
+                    self._prune(name)
         return final
 
     def _build(self, final: Path, recipe: str, build: Callable[[Path], object]) -> None:
@@ -56,6 +59,13 @@ class Kept:
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
+
+    def _prune(self, name: str) -> None:
+        builds = sorted(
+            self._folder.glob(f"{name}-{_DIGEST}"), key=lambda path: path.stat().st_mtime_ns
+        )
+        for old in builds[:-_KEEP]:
+            shutil.rmtree(old)
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
