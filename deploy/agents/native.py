@@ -100,6 +100,21 @@ def build_runner(
     return build.with_ncnn() if runtime == "ncnn" else build.with_library(runtime)
 
 
+def has_native_agent(runtime: str, machine: str) -> bool:
+    """Return whether :func:`build_runner` has all that a runner takes, but for tools.
+
+    Args:
+        runtime: "ncnn", "litert" or "onnxruntime".
+        machine: the device's architecture, as its ``uname -m`` says it.
+    """
+    try:
+        name = architecture(machine).name
+    except UsageError:
+        return False
+    source = engine_libraries.SOURCES.get(runtime)
+    return name in source.architectures if source else runtime in OWN
+
+
 def ncnn_library(
     machine: str,
     *,

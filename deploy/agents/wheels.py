@@ -7,6 +7,7 @@ install is pushed as one file and unpacked once: ``<folder>/packages/<digest>``.
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from groundspeed.deploy.agents.native import has_native_agent
 from groundspeed.deploy.devices.state import State
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.link import Link
@@ -31,6 +33,8 @@ DOWNLOAD_S = 900
 UNPACK_S = 600
 # Weight that no inference needs.
 LEFT_OUT = ("tests", "test", "include", "transformers", "quantization", "tools", "f2py", "examples")
+
+_NO_WHEEL = re.compile(r"No matching distribution found for ([\w.-]+)")
 
 _UNPACK = """
 [ -d "$2" ] && exit 0
@@ -110,11 +114,10 @@ def bundle_for(
             timeout=DOWNLOAD_S,
         )
         if fetched.returncode != 0:
-            said = (fetched.stderr.strip().splitlines() or ["pip said nothing"])[-1]
             raise DeviceRefused(
                 f"no engines could be fetched for {name} ({state.architecture}, Python "
-                f"{state.python}): {said}; install them there by hand, or let the native agent "
-                "measure"
+                f"{state.python}): {_why(fetched.stderr)}; install them there by hand, or "
+                f"{_way_out(state.architecture, runtimes)}"
             )
         on_progress("packing")
         packed = Path(scratch, "packed.tar.gz")
@@ -136,6 +139,25 @@ def pip_command(state: State, requirements: Sequence[str]) -> list[str]:
     for platform in (*platforms, f"manylinux2014_{state.architecture}"):
         arguments += ["--platform", platform]
     return [*arguments, *requirements]
+
+
+def _why(said: str) -> str:
+    """Return the reason in what pip printed."""
+    if missing := _NO_WHEEL.search(said):
+        return f"the package index has no wheel of {missing[1]} for it"
+    return (said.strip().splitlines() or ["pip said nothing"])[-1]
+
+
+def _way_out(machine: str, runtimes: Sequence[str]) -> str:
+    """Return what the native agent can do there, as advice that ends a sentence."""
+    there = [each for each in runtimes if has_native_agent(each, machine)]
+    lost = [each for each in runtimes if each not in there]
+    advice = (
+        f'let the native agent measure {", ".join(there)} (agent = "native" in groundspeed.toml)'
+        if there
+        else "measure on another device"
+    )
+    return advice + (f"; for {', '.join(lost)} there is no native agent either" if lost else "")
 
 
 def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
