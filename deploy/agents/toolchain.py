@@ -55,7 +55,11 @@ ARCHITECTURES = {
             zig="arm-linux-musleabihf",
             android="armv7a-linux-androideabi24",
             loader="ld-linux-armhf.so.3",
-            flags=("-march=armv7-a", "-mfloat-abi=hard", "-mfpu=neon"),
+            flags=(
+                *("-march=armv7-a", "-mfloat-abi=hard", "-mfpu=neon"),
+                # Else large disks' files cannot be looked at, and clocks end in 2038.
+                *("-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"),
+            ),
         ),
         Architecture(
             name="x86_64",
