@@ -9,6 +9,7 @@ shelf = ["adb://R58M123", "adb://R58M456"]     # twins: a job goes to whichever 
 address = "ssh://root@board"
 agent = "native"              # instead of "auto": Python where the board has one
 libraries = "libs/android"    # LiteRT or ONNX Runtime for Android, which no registry has
+folder = "/mnt/sd/groundspeed"   # where our files go there
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from groundspeed.errors import UsageError
 
 FILE = "groundspeed.toml"
 AGENTS = ("auto", "python", "native")
-_KEYS = ("address", "agent", "libraries", "python")
+_KEYS = ("address", "agent", "folder", "libraries", "python")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Device:
         agent: "python", "native", or "auto": Python where the device has one.
         python: its interpreter.
         libraries: folder of engine libraries that the user brings for it.
+        folder: absolute path of our own folder there; "" leaves it to the link.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Device:
     agent: str = "auto"
     python: str = "python3"
     libraries: Path | None = None
+    folder: str = ""
 
 
 def find_config(start: Path | None = None) -> Path | None:
@@ -108,13 +111,19 @@ def _device(path: Path, name: str, said: Any) -> Device:
             f"{path}: the device '{name}' needs an address, such as \"ssh://pi@board\", "
             "or a list of them"
         )
-    for key in ("agent", "python", "libraries"):
+    for key in ("agent", "python", "libraries", "folder"):
         if not isinstance(table.get(key, ""), str):
             raise UsageError(f"{path}: '{key}' of the device '{name}' must be a text")
     agent = table.get("agent", "auto")
     if agent not in AGENTS:
         raise UsageError(
             f"{path}: the device '{name}' has no agent '{agent}'; known: {', '.join(AGENTS)}"
+        )
+    folder = table.get("folder", "")
+    if folder and not folder.startswith("/"):
+        raise UsageError(
+            f"{path}: 'folder' of the device '{name}' must be an absolute path there, "
+            f"not '{folder}'"
         )
     try:
         addresses = tuple(parse_address(one) for one in texts)
@@ -126,4 +135,5 @@ def _device(path: Path, name: str, said: Any) -> Device:
         agent=agent,
         python=table.get("python", "python3"),
         libraries=(path.parent / table["libraries"]) if table.get("libraries") else None,
+        folder=folder,
     )

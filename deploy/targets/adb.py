@@ -43,16 +43,16 @@ class AdbLink:
     Args:
         address: its serial as host; host:port is a phone over the network.
         server: the adb server.
-        folder: Groundspeed's folder on the phone.
+        folder: Groundspeed's folder on the phone; "" takes the one where programs can be started.
     """
 
     def __init__(
-        self, address: Address, *, server: AdbServer | None = None, folder: str = FOLDER
+        self, address: Address, *, server: AdbServer | None = None, folder: str = ""
     ) -> None:
         self.name = str(address)
         self._serial = address.host
         self._server = server or AdbServer()
-        self._wanted_folder = folder
+        self._wanted_folder = folder or FOLDER
         self._folder = ""
 
     @property

@@ -40,5 +40,5 @@ def open_link(device: Device) -> Link:
         from groundspeed.deploy.targets.here import HereLink
 
         return HereLink()
-    link: Link = LINKS.load(address.scheme)(address)
+    link: Link = LINKS.load(address.scheme)(address, folder=device.folder)
     return link

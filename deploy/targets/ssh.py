@@ -57,10 +57,11 @@ class SshLink:
 
     Args:
         address: where it is; its host may be an alias of the user's configuration.
+        folder: Groundspeed's folder on the board; "" takes one in the user's cache.
         options: further words for the command line of ``ssh``.
     """
 
-    def __init__(self, address: Address, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, address: Address, *, folder: str = "", options: Sequence[str] = ()) -> None:
         self.name = str(address)
         host = address.host.strip("[]")
         self._destination = f"{address.user}@{host}" if address.user else host
@@ -70,13 +71,14 @@ class SshLink:
         self._socket = Path(self._sockets.name, "s")
         self._options = [*OPTIONS, *port, *options, "-o", f"ControlPath={self._socket}"]
         self._connecting = threading.Lock()
+        self._wanted_folder = folder
         self._folder = ""
 
     @property
     def folder(self) -> str:
         """See ``Link.folder``."""
         if not self._folder:
-            self._folder = make_folder(self)
+            self._folder = make_folder(self, self._wanted_folder)
         return self._folder
 
     def run(
@@ -158,7 +160,7 @@ class SshLink:
         if self._socket.exists():
             return
         timeout_s = min(timeout_s, CONNECT_S)
-        command = ["ssh", "-o", "ControlMaster=yes", "-o", "ControlPersist=300", *self._options]
+        command = ["ssh", "-o", "ControlMaster=yes", "-o", "ControlPersist=60", *self._options]
         with tempfile.TemporaryFile() as said:
             try:
                 done = subprocess.run(

@@ -9,35 +9,29 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from device_tests.any_device import AnyDevice, artifact
 from device_tests.emulation.board import Board
-from device_tests.emulation.equality import check_equal, job
-from groundspeed.artifact import Artifact
+from device_tests.emulation.equality import job
 from groundspeed.deploy.agents.wheels import provision
 from groundspeed.deploy.devices.state import read_state
 from groundspeed.deploy.devices.using import using
-from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import named, open_link
-from groundspeed.documents import to_plain
+from groundspeed.deploy.targets.link import Link
+from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import DeviceRefused
 
 pytestmark = pytest.mark.arm64
-
-FORMATS = ("onnx", "tflite", "ncnn")
 
 
 def groundspeed(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "groundspeed", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=500)
-
-
-def artifact(folder: Path, format: str, precision: str) -> Artifact:
-    return Artifact.open(folder / f"tiny-{format}-{precision}")
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +51,21 @@ def provisioned(project: Path, wheels: Path) -> Path:
     return project
 
 
-def test_it_says_what_it_is_and_that_it_is_emulated(project: Path) -> None:
-    link = open_link(named("board"))
+@pytest.fixture
+def link(project: Path) -> Iterator[Link]:
+    opened = open_link(named("board"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def target(provisioned: Path, tmp_path: Path) -> Iterator[Target]:
+    with Store(tmp_path / "results") as store, using("board", store) as opened:
+        yield opened
+
+
+def test_it_says_that_it_is_emulated(link: Link) -> None:
     state = read_state(link)
-    link.close()
     assert state.architecture == "aarch64"
     assert state.emulated is True
     assert state.python is not None
@@ -83,30 +88,8 @@ def test_the_doctor_says_how_it_gets_engines_and_then_that_it_has_them(
     assert "it is emulated" in fit.stdout
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_file_computes_there_what_it_computes_here(
-    provisioned: Path, artifacts: Path, tmp_path: Path, format: str, precision: str
-) -> None:
-    with Store(tmp_path / "results") as store, using("board", store) as target:
-        check_equal(artifact(artifacts, format, precision), target, tmp_path)
-
-
-def test_a_file_is_as_right_there_as_it_is_here(
-    provisioned: Path, artifacts: Path, tmp_path: Path
-) -> None:
-    generator = np.random.default_rng(3)
-    images = generator.standard_normal((5, 3, 32, 32)).astype(np.float32)
-    np.savez(tmp_path / "samples.npz", x=images, y=np.zeros(5, np.int64))
-    files = [artifacts / f"tiny-onnx-{precision}" for precision in ("fp32", "int8")]
-    data = str(tmp_path / "samples.npz")
-    done = groundspeed("eval", *map(str, files), "--data", data, "--on", "board", "--json")
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout)
-    here = evaluate({path.name: Artifact.open(path) for path in files}, data)
-    assert there["device"] == "board"
-    assert there["rows"][0]["top1"] == to_plain(here.rows[0].top1)
-    assert there["rows"][1]["sqnr_db"] == pytest.approx(here.rows[1].sqnr_db, abs=3)
+class TestBoard(AnyDevice):
+    """What holds on every device."""
 
 
 def test_bench_profile_and_report_are_as_on_this_machine(
@@ -131,17 +114,6 @@ def test_figures_of_an_emulated_device_are_refused_unless_asked_for(
     assert groundspeed("report", "--emulated").returncode == 0
     assert "tiny" not in groundspeed("history").stdout
     assert "tiny" in groundspeed("history", "--emulated").stdout
-
-
-def test_a_second_run_pushes_nothing(provisioned: Path, artifacts: Path, tmp_path: Path) -> None:
-    with Store(tmp_path / "results") as store:
-        heard: list[str] = []
-        for _ in range(2):
-            heard.clear()
-            with using("board", store) as target:
-                asked = job(artifact(artifacts, "ncnn", "fp32"), tmp_path, "out.npz")
-                target.run(asked, heard.append)
-        assert not [sentence for sentence in heard if sentence.startswith("pushing")]
 
 
 def test_a_link_that_is_cut_in_the_midst_costs_no_result(

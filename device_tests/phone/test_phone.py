@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 
 import pytest
 
+from device_tests.any_device import AnyDevice
 from device_tests.emulation import fake_phone
-from device_tests.emulation.equality import check_equal
 from device_tests.emulation.phone import Phone
-from groundspeed.artifact import Artifact
 from groundspeed.deploy.agents.in_native import NativeAgent
 from groundspeed.deploy.agents.native import Recipe
 from groundspeed.deploy.devices import clocks
@@ -21,7 +18,6 @@ from groundspeed.deploy.devices.state import read_state
 from groundspeed.deploy.targets.adb import AdbLink
 from groundspeed.deploy.targets.adb_server import AdbServer
 from groundspeed.deploy.targets.address import Address
-from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.jobs import Holder
 from groundspeed.deploy.targets.remote import RemoteTarget
 from groundspeed.errors import DeviceLost
@@ -49,11 +45,11 @@ def target(link: AdbLink) -> RemoteTarget:
     return RemoteTarget("phone", link, agent, state=state, holder=Holder(name="me"))
 
 
-def artifact(folder: Path, format: str, precision: str) -> Artifact:
-    return Artifact.open(folder / f"tiny-{format}-{precision}")
+class TestPhone(AnyDevice):
+    """What holds on every device."""
 
 
-def test_it_says_what_it_is(link: AdbLink) -> None:
+def test_it_says_what_a_phone_can_say(link: AdbLink) -> None:
     state = read_state(link)
     assert (state.model, state.android, state.root) == ("Emulated Phone 8", True, False)
     assert state.emulated is True
@@ -85,14 +81,6 @@ def test_fixed_performance_is_asked_for_and_given_back(
     assert log.read_text().endswith("power set-fixed-performance-mode-enabled false\n")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("format", ["onnx", "tflite", "ncnn"])
-def test_a_file_computes_there_what_it_computes_here(
-    target: RemoteTarget, artifacts: Path, tmp_path: Path, format: str, precision: str
-) -> None:
-    check_equal(artifact(artifacts, format, precision), target, tmp_path)
-
-
 def test_a_phone_that_is_switched_off_in_the_midst_is_lost_and_found_again(
     link: AdbLink, adb_server: AdbServer, emulated_phone: Phone
 ) -> None:
@@ -102,12 +90,3 @@ def test_a_phone_that_is_switched_off_in_the_midst_is_lost_and_found_again(
     emulated_phone.start()
     again = AdbLink(Address(scheme="adb", host=emulated_phone.serial), server=adb_server)
     assert again.run("echo back").text == "back"
-
-
-def test_a_push_arrives_whole_and_once(link: AdbLink, tmp_path: Path) -> None:
-    file = tmp_path / "weights; $(reboot).bin"
-    file.write_bytes(os.urandom(3_000_000))
-    there = Cache(link).ensure([file])[file]
-    back = tmp_path / "back"
-    link.pull(str(there), back, timeout_s=60)
-    assert back.read_bytes() == file.read_bytes()

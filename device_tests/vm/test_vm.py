@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -14,11 +15,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from device_tests.emulation.virtual_machine import MODEL, VirtualMachine
+from groundspeed.deploy.adopting import open_artifact
 from groundspeed.deploy.devices.clusters import clusters
 from groundspeed.deploy.devices.state import read_state
+from groundspeed.deploy.devices.using import using
+from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.catalog import named, open_link
 from groundspeed.deploy.targets.link import Link
 from groundspeed.errors import DeviceLost
+from groundspeed.measurement import Job, Options
 
 pytestmark = pytest.mark.vm
 
@@ -68,11 +73,19 @@ def test_the_doctor_tells_absent_clocks_and_heat_from_good_ones(project: Path) -
 def test_cores_are_those_of_the_kind_that_was_asked_for(
     project: Path, relu: str, tmp_path: Path
 ) -> None:
-    for cores, expected in (("big", [2, 3]), ("little", [0, 1])):
-        words = ("--on", "board", "--cores", cores, "--rounds", "1", "--json")
-        measured = groundspeed("bench", relu, *words, "--store", str(tmp_path / cores))
-        assert measured.returncode == 0, measured.stderr
-        assert _granted(tmp_path / cores) == expected
+    artifact = open_artifact(Path(relu))
+    asked = Job(
+        action="measure",
+        runtime=artifact.manifest.runtime,
+        files=dict(artifact.paths),
+        min_samples=2,
+        min_seconds=0.0,
+        specs=artifact.manifest.inputs,
+    )
+    with Store(tmp_path / "results") as store, using("board", store) as target:
+        for cores, expected in (("big", (2, 3)), ("little", (0, 1)), ("", (0, 1, 2, 3))):
+            options = Options(cpus=target.cores(cores))
+            assert target.run(replace(asked, options=options)).cpus_granted == expected
 
 
 def test_cores_that_it_has_not_are_refused(project: Path, relu: str) -> None:
@@ -92,13 +105,3 @@ def test_a_plug_that_is_pulled_is_a_lost_device(link: Link, machine: VirtualMach
     threading.Timer(2.0, machine.pull_the_plug).start()
     with pytest.raises(DeviceLost):
         link.run("sleep 60", timeout_s=40)
-
-
-def _granted(folder: Path) -> list[int]:
-    from groundspeed.deploy import results
-    from groundspeed.deploy.store.store import Store
-
-    with Store(folder) as store:
-        (cell,) = results.read(store).cells
-    (launch,) = cell.launches
-    return list(launch.cpus_granted)

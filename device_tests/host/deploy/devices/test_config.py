@@ -17,6 +17,7 @@ shelf = ["adb://R58M123", "adb://R58M456"]
 address = "ssh://root@board"
 agent = "native"
 libraries = "libs/android"
+folder = "/mnt/sd/groundspeed"
 """
 
 
@@ -33,6 +34,7 @@ def test_names_addresses_and_settings(tmp_path: Path) -> None:
     assert [address.host for address in devices["shelf"].addresses] == ["R58M123", "R58M456"]
     assert devices["old-board"].agent == "native"
     assert devices["old-board"].libraries == tmp_path / "libs/android"
+    assert devices["old-board"].folder == "/mnt/sd/groundspeed"
 
 
 def test_the_nearest_file_above_counts(tmp_path: Path) -> None:
@@ -69,6 +71,7 @@ def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path) -> None:
         ("[devices]\npi = []", "needs an address"),
         ("[devices]\npi = 'board'", "'pi': 'board' is no address"),
         ("[devices]\nlocal = 'ssh://board'", "no device may be called 'local'"),
+        ("[devices.pi]\naddress = 'ssh://board'\nfolder = 'mine'", "an absolute path there"),
         ("[devices.pi]\nadress = 'ssh://board'", "did you mean address"),
         ("[devices.pi]\naddress = 'ssh://board'\nagent = 'java'", "no agent 'java'"),
         ("[devices.pi]\naddress = 'ssh://board'\npython = 3", "'python' of .* must be a text"),
