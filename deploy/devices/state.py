@@ -313,11 +313,7 @@ def _emulated(said: Mapping[str, str]) -> bool | None:
     foreign = said.get("kernel_kind") == "x86" and not re.fullmatch(
         r"x86_64|i[3-6]86", said.get("architecture", "")
     )
-    known = (
-        foreign
-        or "emulator" in said
-        or said.get("property.ro.kernel.qemu") == "1"
-    )
+    known = foreign or "emulator" in said or said.get("property.ro.kernel.qemu") == "1"
     return True if known else None
 
 
