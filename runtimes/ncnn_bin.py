@@ -31,7 +31,7 @@ _TAGS = {np.dtype(type): tag for tag, type in _TYPES.items()}
 _ALIGNMENT = 4
 
 # The layers that take integers, and the parameter that says what they pad their input with.
-_CHAINED = ("Convolution", "ConvolutionDepthWise")
+CHAINED = ("Convolution", "ConvolutionDepthWise")
 PAD_VALUE = 18
 
 _SIZES = ("", "1D", "3D")
@@ -138,7 +138,7 @@ def _zeros(layers: Sequence[Layer]) -> dict[str, int]:
     """Return blob -> the integer of 0.0 in it, by what the layers that take it pad it with."""
     zeros: dict[str, int] = {}
     for layer in reversed(layers):
-        if layer.type in _CHAINED:
+        if layer.type in CHAINED:
             zeros[layer.bottoms[0]] = int(layer.number(PAD_VALUE))
         elif layer.type == "Split":
             zeros[layer.bottoms[0]] = zeros.get(layer.tops[0], 0)
@@ -147,7 +147,7 @@ def _zeros(layers: Sequence[Layer]) -> dict[str, int]:
 
 def hands_on_integers(layer: Layer) -> bool:
     """Return whether a layer's output is in integers, for the next layer's use."""
-    return layer.type in _CHAINED and layer.integer(8) > 100
+    return layer.type in CHAINED and layer.integer(8) > 100
 
 
 class _Reader:

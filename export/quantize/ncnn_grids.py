@@ -55,6 +55,11 @@ class Grid:
         return np.array([1 / self.step], np.float32)
 
     @property
+    def centre(self) -> float:
+        """The real value of the integer 0, which values are mirrored at."""
+        return self.zero / float(self.inverse[0])
+
+    @property
     def is_positive(self) -> bool:
         """Whether no integer is negative, as in the output of a ReLU that is not mirrored."""
         return self.range.low == 0 and not self.zero
@@ -74,11 +79,10 @@ def handing_on_mirrored(
     layer: Layer, integers: NDArray[np.int8], bias: NDArray[np.float32], grid: Grid
 ) -> tuple[Layer, NDArray[np.int8], NDArray[np.float32]]:
     """Return a layer whose output is mirrored, with its integers and bias."""
-    offset = grid.zero / grid.inverse.astype(np.float64)
     return (
         layer.replacing(_HAS_BIAS, 1).replacing(_ACTIVATION, _NONE),
         -integers,
-        (offset - bias).astype(np.float32),
+        (grid.centre - bias).astype(np.float32),
     )
 
 

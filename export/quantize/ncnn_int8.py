@@ -11,8 +11,8 @@ away from zero, between -127 and 127 (src/layer/quantize.cpp).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,43 +25,27 @@ from groundspeed.export.quantize.ncnn_grids import (
     Grid,
     bias_of,
     handing_on_mirrored,
-    mirrored,
     taking_mirrored,
 )
 from groundspeed.export.quantize.ncnn_groups import CAST, REAL, is_lost, with_real_values
+from groundspeed.export.quantize.ncnn_pools import MIRRORED, with_mirrors
+from groundspeed.export.quantize.ncnn_steps import Steps, integer_takers, slowed, with_all_bits
 from groundspeed.export.quantize.ncnn_weights import in_integers
 from groundspeed.export.quantize.ncnn_winograd import (
     is_without_winograd,
     may_overflow,
-    needs_positive,
     without_winograd,
 )
 from groundspeed.export.writer import Written
 from groundspeed.quantization import Quantization, Range
 from groundspeed.runtimes import ncnn_bin
-from groundspeed.runtimes.ncnn_bin import Blob, read_bin, write_bin
+from groundspeed.runtimes.ncnn_bin import CHAINED, Blob, read_bin, write_bin
 from groundspeed.runtimes.ncnn_param import Layer, read_param, write_param
 
 # Parameter 8 of a layer in integers, by how its weights' scales are given, and what is added to it
 # when the layer hands on integers.
 _SCALE_TERMS = {"Convolution": 2, "ConvolutionDepthWise": 1, "InnerProduct": 2}
 _HANDS_ON = 100
-_CHAINED = ("Convolution", "ConvolutionDepthWise")
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """What a layer's integers stand for.
-
-    Attributes:
-        input: of what it takes.
-        output: of the integers that it hands on; None when it gives float32.
-        is_taken: whether layers in integers take them; otherwise they are made real again.
-    """
-
-    input: Grid
-    output: Grid | None
-    is_taken: bool
 
 
 class NcnnQuantizer:
@@ -86,15 +70,15 @@ class NcnnQuantizer:
             raise ExportError(f"the ncnn file cannot be quantized: {error}") from error
         blobs = Blobs(layers, ties, quantization.ranges)
         steps, reasons = _planned(layers, weights, ties, quantization, blobs)
-        slow = _slowed(layers, weights, steps, per_channel=quantization.per_channel)
-        steps = _with_all_bits(layers, blobs, steps, slow)
+        slow = slowed(layers, weights, steps, per_channel=quantization.per_channel)
+        steps, pooled = with_all_bits(layers, blobs, steps, slow)
         made = [
             _in_integers(layer, read, steps[layer.name], per_channel=quantization.per_channel)
             if layer.name in steps
             else (layer, read)
             for layer, read in zip(layers, weights, strict=True)
         ]
-        made = list(with_real_values(made, _made_real(steps)))
+        made = list(with_mirrors(with_real_values(made, _made_real(steps)), pooled))
         layers = tuple(layer for layer, _ in made)
         paths["param"].write_text(write_param(layers))
         paths["bin"].write_bytes(write_bin(read for _, read in made))
@@ -111,14 +95,14 @@ def _planned(
     ties: Mapping[str, str],
     quantization: Quantization,
     blobs: Blobs,
-) -> tuple[dict[str, _Steps], dict[str, str]]:
+) -> tuple[dict[str, Steps], dict[str, str]]:
     """Return the ranges of the layers in integers, and why the others with weights are not.
 
     Raises:
         ExportError: the weights of a layer cannot be written.
     """
     float_ops = quantization.float_ops or {}
-    steps: dict[str, _Steps] = {}
+    steps: dict[str, Steps] = {}
     reasons: dict[str, str] = {}
     # Backwards: what a layer hands on depends on those that take it.
     for layer, read in reversed(list(zip(layers, weights, strict=True))):
@@ -126,9 +110,7 @@ def _planned(
             continue
         input = blobs.range_of(layer.bottoms[0]) if layer.bottoms else None
         takers = blobs.takers_of(layer.tops[0])
-        is_taken = layer.type in _CHAINED and all(
-            taker and taker.type in _CHAINED and taker.name in steps for taker in takers
-        )
+        is_taken = layer.type in CHAINED and bool(integer_takers(takers, steps))
         hands_on = is_taken or (is_lost(layer) and None not in takers)
         output = blobs.range_of(layer.tops[0]) if hands_on else None
         reason = float_ops.get(ties.get(layer.tops[0], ""), "") or _impossible(layer, output)
@@ -140,66 +122,22 @@ def _planned(
                     f"the weights of {layer.name} hold NaN or infinity; repair the network"
                 )
             grid = None if output is None else Grid(output)
-            steps[layer.name] = _Steps(Grid(input), grid, is_taken)
+            steps[layer.name] = Steps(Grid(input), grid, is_taken)
     return steps, reasons
-
-
-def _slowed(
-    layers: tuple[Layer, ...],
-    weights: tuple[ncnn_bin.Blobs, ...],
-    steps: Mapping[str, _Steps],
-    *,
-    per_channel: bool,
-) -> set[str]:
-    """Return the layers that would lose Winograd's method if they took negative integers."""
-    found = set()
-    for layer, read in zip(layers, weights, strict=True):
-        if layer.name in steps:
-            input = steps[layer.name].input
-            integers, _ = in_integers(layer, read[0], input, per_channel=per_channel)
-            if needs_positive(layer, integers):
-                found.add(layer.name)
-    return found
-
-
-def _with_all_bits(
-    layers: tuple[Layer, ...], blobs: Blobs, steps: Mapping[str, _Steps], slow: Collection[str]
-) -> dict[str, _Steps]:
-    """Return the steps with integers mirrored wherever both sides can have them so.
-
-    Args:
-        layers: the network.
-        blobs: the same.
-        steps: of the layers in integers, none mirrored.
-        slow: layers that would lose Winograd's method if they took negative integers.
-    """
-    made = dict(steps)
-    for layer in layers:
-        each = made.get(layer.name)
-        if each is None or each.output is None or not each.is_taken:
-            continue
-        takers = [taker for taker in blobs.takers_of(layer.tops[0]) if taker]
-        if each.output.is_positive and any(taker.name in slow for taker in takers):
-            continue
-        grid = mirrored(layer, each.output.range, takers)
-        made[layer.name] = replace(each, output=grid)
-        for taker in takers:
-            made[taker.name] = replace(made[taker.name], input=grid)
-    return made
 
 
 def _impossible(layer: Layer, output: Range | None) -> str:
     """Return why ncnn cannot compute a layer in integers, "" if it can."""
     if layer.type not in _SCALE_TERMS:
         return f"ncnn computes {layer.type} in floating point only"
-    if layer.type in _CHAINED and layer.number(18) != 0:
+    if layer.type in CHAINED and layer.number(18) != 0:
         return "it is padded with something else than 0"
     if is_lost(layer) and output is None:
         return "on x86, ncnn loses what groups of 8 channels compute in integers"
     return ""
 
 
-def _made_real(steps: Mapping[str, _Steps]) -> dict[str, float]:
+def _made_real(steps: Mapping[str, Steps]) -> dict[str, float]:
     """Return layer -> step of its integers, for those that no layer in integers takes."""
     return {
         name: each.output.step
@@ -209,7 +147,7 @@ def _made_real(steps: Mapping[str, _Steps]) -> dict[str, float]:
 
 
 def _in_integers(
-    layer: Layer, blobs: ncnn_bin.Blobs, steps: _Steps, *, per_channel: bool
+    layer: Layer, blobs: ncnn_bin.Blobs, steps: Steps, *, per_channel: bool
 ) -> tuple[Layer, ncnn_bin.Blobs]:
     """Return a layer with integers for weights, and all its blobs."""
     weight, *biases = blobs
@@ -232,7 +170,7 @@ def _in_integers(
 
 
 def _step(
-    layers: tuple[Layer, ...], steps: Mapping[str, _Steps], reasons: Mapping[str, str]
+    layers: tuple[Layer, ...], steps: Mapping[str, Steps], reasons: Mapping[str, str]
 ) -> Step:
     """Return what was done, and what was not, by reason."""
     handing_on = sum(each.output is not None and each.is_taken for each in steps.values())
@@ -251,6 +189,10 @@ def _step(
         notes.append(
             "handing on integers that are made real again, because on x86 ncnn loses what groups "
             f"of 8 channels give otherwise: {', '.join(reversed(made_real))}"
+        )
+    if pooled := [layer.bottoms[0] for layer in layers if layer.name.endswith(MIRRORED)]:
+        notes.append(
+            f"mirrored behind maximum pooling, to be rounded with all 8 bits: {', '.join(pooled)}"
         )
     masked = [layer.name for layer in layers if layer.name in steps and is_without_winograd(layer)]
     if masked:

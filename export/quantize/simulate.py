@@ -63,7 +63,7 @@ class Simulation(Interpreter):
         quantization: the ranges, and what stays in floating point.
         only: the layers to quantize, with their inputs and outputs; None quantizes every tensor.
         symmetric: whether the zero point of activations is 0, as in ncnn, but for what one
-            convolution in integers hands on to others.
+            convolution in integers hands on to others, or to maximum pooling before others.
         watch: called with the name and value of each tensor that an op computes.
         module: the program as a module, to share with another simulation; None makes one.
     """
@@ -87,7 +87,7 @@ class Simulation(Interpreter):
         if only is not None:
             chosen = [layer for layer in chosen if layer.op in only]
         self._layers = frozenset(layer.op for layer in chosen)
-        self._handed_on = frozenset(_handed_on(program, chosen))
+        self._handed_on = frozenset(_handed_on(program, chosen, quantization.ranges))
         nodes: Iterable[Node] = program.graph.nodes
         self._gridded = frozenset(
             (layer.stored for layer in chosen)
@@ -148,15 +148,24 @@ class Simulation(Interpreter):
         return fake_values(values, found, symmetric=self._symmetric)
 
 
-def _handed_on(program: ExportedProgram, chosen: Iterable[Layer]) -> Iterator[str]:
-    """Yield the tensors that only convolutions among the layers chosen compute and read."""
+def _handed_on(
+    program: ExportedProgram, chosen: Iterable[Layer], ranges: Mapping[str, Range]
+) -> Iterator[str]:
+    """Yield the tensors that only convolutions among the layers chosen compute and read.
+
+    Tensors without negative values may be pooled in between; what is pooled comes too.
+    """
     convolutions = {aten.conv2d.default, aten.conv2d.padding}
     nodes = {node.name: node for node in program.graph.nodes}
     found = [layer for layer in chosen if nodes[layer.op].target in convolutions]
     ops = {layer.op for layer in found}
     for layer in found:
-        if all(reader.name in ops for reader in nodes[layer.stored].users):
-            yield layer.stored
+        readers, known = list(nodes[layer.stored].users), ranges.get(layer.stored)
+        pools = [reader for reader in readers if reader.target is aten.max_pool2d.default]
+        if pools == readers and known is not None and known.low == 0:
+            readers = [reader for pool in pools for reader in pool.users]
+        if all(reader.name in ops for reader in readers):
+            yield from (layer.stored, *(pool.name for pool in pools))
 
 
 def fake_weight(weight: torch.Tensor, *, per_channel: bool) -> torch.Tensor:

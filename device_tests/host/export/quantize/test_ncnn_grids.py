@@ -180,23 +180,47 @@ def test_no_layer_loses_winograds_method_for_it(tmp_path, scale, zero):
 
 
 class Two(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, between):
         super().__init__()
         self.first = torch.nn.Conv2d(3, 8, 1)
+        self.between = between
         self.second = torch.nn.Conv2d(8, 8, 3)
 
     def forward(self, x):
-        return self.second(self.first(x).relu())
+        return self.second(self.between(self.first(x).relu()))
 
 
-def test_the_simulation_has_the_same_grid():
-    program = torch.export.export(Two(), (torch.rand(1, 3, 8, 8),))
+@pytest.mark.parametrize(
+    ("between", "has_all_bits"),
+    [
+        (torch.nn.Identity(), True),
+        (torch.nn.MaxPool2d(2), True),
+        (torch.nn.Upsample(scale_factor=2), False),
+    ],
+)
+def test_the_simulation_has_the_same_grid(between, has_all_bits):
+    program = torch.export.export(Two(between), (torch.rand(1, 3, 8, 8),))
     first, _ = layers(program)
     ranges = {node.name: Range(low=-1.0, high=1.0) for node in program.graph.nodes}
     ranges[first.stored] = Range(low=0.0, high=1.0)
+    ranges |= dict.fromkeys(pooled(program), Range(low=0.0, high=1.0))
     seen = {}
     simulation = Simulation(program, settings(ranges), symmetric=True, watch=seen.__setitem__)
     simulation.answers((torch.rand(1, 3, 8, 8) * 2,))
     found = seen[first.stored].double() * 254
     assert (found - found.round()).abs().max() < 1e-4
-    assert (found.round() % 2 == 1).any()
+    assert (found.round() % 2 == 1).any() == has_all_bits
+
+
+def test_the_simulation_pools_what_has_negative_values_as_the_file_does():
+    program = torch.export.export(Two(torch.nn.MaxPool2d(2)), (torch.rand(1, 3, 8, 8),))
+    ranges = {node.name: Range(low=-1.0, high=3.0) for node in program.graph.nodes}
+    seen = {}
+    simulation = Simulation(program, settings(ranges), symmetric=True, watch=seen.__setitem__)
+    simulation.answers((torch.rand(1, 3, 8, 8) * 2,))
+    found = seen[layers(program)[0].stored].double() * 127 / 3
+    assert (found - found.round()).abs().max() < 1e-4
+
+
+def pooled(program):
+    return [node.name for node in program.graph.nodes if "max_pool" in str(node.target)]
