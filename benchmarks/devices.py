@@ -4,21 +4,25 @@ A file of 50 MB that the device has never seen, through our cache (checksum on t
 beside the bare client's copy of the same file, in turns; and the time of a job over a warm link
 less the time that its agent ran, as the agent's own clock on the device says it.
 
-    python benchmarks/devices.py DEVICE ARTIFACT [--rounds N] [--megabytes N] [--json]
+    python benchmarks/devices.py ARTIFACT [--on DEVICE] [--rounds N] [--megabytes N] [--json]
 
-DEVICE is a name of groundspeed.toml or an address; ARTIFACT is what the job measures.
+ARTIFACT is what the job measures. DEVICE is a name of groundspeed.toml or an address; without one,
+it is this machine behind an OpenSSH server of its own, with a real processor's checksums and no
+network in between: the hardest case for whoever adds work to a copy.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rows import show
@@ -30,6 +34,9 @@ from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.catalog import named, open_link
 from groundspeed.measurement import Job, Launch, Options
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from device_tests.host.deploy.sshd import Sshd
 
 
 def pushes(device: str, rounds: int, megabytes: int) -> Iterator[dict[str, object]]:
@@ -112,19 +119,41 @@ def worked_s(launch: Launch) -> float:
 def main() -> int:
     """Print a row for each figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("device")
     parser.add_argument("artifact", type=Path)
+    parser.add_argument("--on", metavar="DEVICE", default="")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=50)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
 
-    def rows() -> Iterator[dict[str, object]]:
-        yield from pushes(asked.device, asked.rounds, asked.megabytes)
-        yield from surroundings(asked.device, Artifact.open(asked.artifact), asked.rounds)
+    artifact = Artifact.open(asked.artifact.absolute())
 
-    show(rows(), as_json=asked.json)
+    def rows(device: str) -> Iterator[dict[str, object]]:
+        yield from pushes(device, asked.rounds, asked.megabytes)
+        yield from surroundings(device, artifact, asked.rounds)
+
+    with nullcontext(asked.on) if asked.on else here_over_ssh() as device:
+        show(rows(device), as_json=asked.json)
     return 0
+
+
+@contextmanager
+def here_over_ssh() -> Iterator[str]:
+    """Yield the name of this machine behind an sshd; meanwhile "ssh" and "scp" know it."""
+    with tempfile.TemporaryDirectory() as folder, Sshd(Path(folder)) as server:
+        programs = Path(folder, "bin")
+        programs.mkdir()
+        for name in ("ssh", "scp"):
+            program = programs / name
+            real = shutil.which(name)
+            program.write_text(f'#!/bin/sh\nexec {real} -F {server.folder}/config "$@"\n')
+            program.chmod(0o755)
+        os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+        Path(folder, "groundspeed.toml").write_text(
+            f'[devices.board]\naddress = "ssh://board"\npython = "{sys.executable}"\n'
+        )
+        os.chdir(folder)
+        yield "board"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ a small disk of its own, which takes root. What must hold, and how that is found
 ``device_tests/campaign``: no finished sample is lost, no job is in the store twice, no device has
 two holders, no process is left behind, and every command ends with a result or a reason.
 
-    python benchmarks/faults.py [--jobs N] [--boards N] [--at-once N] [--every S] [--seed N] [--json]
+    python benchmarks/faults.py [--jobs N] [--boards N] [--at-once N] [--every S] [--seed N]
 """
 
 from __future__ import annotations
