@@ -33,6 +33,7 @@ from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.address import Address
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.catalog import named, open_link
+from groundspeed.deploy.targets.jobs import Holder, Jobs, new_id
 from groundspeed.measurement import Job, Launch, Options
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -110,6 +111,35 @@ def surroundings(device: str, artifact: Artifact, rounds: int) -> Iterator[dict[
     yield {"device": device, "what": "files pushed by later jobs", "median": len(pushed)}
 
 
+def nothing(device: str, rounds: int) -> Iterator[dict[str, object]]:
+    """Yield what a job takes whose agent ends at once: all that we add to an agent's own work."""
+    link = open_link(named(device))
+    jobs = Jobs(link, Holder(name="benchmark"))
+    took = []
+    for _ in range(rounds + 1):
+        begin = time.perf_counter()
+        id = new_id()
+        jobs.run(
+            id,
+            ["true"],
+            "{}",
+            timeout_s=60,
+            on_line=lambda line: None,
+            on_progress=lambda sentence: None,
+        )
+        jobs.cancel(id)
+        took.append(time.perf_counter() - begin)
+    link.close()
+    warm = took[1:]
+    yield {
+        "device": device,
+        "what": "a job whose agent does nothing, over a warm link, s",
+        "median": statistics.median(warm),
+        "least": min(warm),
+        "most": max(warm),
+    }
+
+
 def worked_s(launch: Launch) -> float:
     """Return how long the agent says that it opened, warmed up and measured, in seconds."""
     inferences = launch.first_run_ns + sum(launch.warmup_ns) + sum(launch.samples_ns)
@@ -130,6 +160,7 @@ def main() -> int:
 
     def rows(device: str) -> Iterator[dict[str, object]]:
         yield from pushes(device, asked.rounds, asked.megabytes)
+        yield from nothing(device, asked.rounds)
         yield from surroundings(device, artifact, asked.rounds)
 
     with nullcontext(asked.on) if asked.on else here_over_ssh() as device:

@@ -43,11 +43,17 @@ class PythonAgent:
     ) -> list[str]:
         """Put the archive on the device, unpack it once; see ``Agent.command``."""
         archive = agent_archive(self._folder)
-        there = cache.ensure([archive], on_progress)[archive]
         unpacked = f"{link.folder}/agents/{archive.stem}"
+        if not cache.remembers(archive):
+            there = cache.ensure([archive], on_progress)[archive]
+            self._unpack(link, str(there), unpacked)
+        path = ":".join([unpacked, *self._packages])
+        return ["env", f"PYTHONPATH={path}", self._python, "-P", "-m", "groundspeed.runtimes.agent"]
+
+    def _unpack(self, link: Link, archive: str, unpacked: str) -> None:
         done = link.run(
             f'mkdir -p "${{3%/*}}" || exit 1\n{_UNPACK}',
-            [self._python, str(there), unpacked],
+            [self._python, archive, unpacked],
             timeout_s=60,
         )
         if done.status in (69, 70):
@@ -57,5 +63,3 @@ class PythonAgent:
             )
         if done.status != 0:
             raise DeviceRefused(f"the agent could not be unpacked on {link.name}: {done.complaint}")
-        path = ":".join([unpacked, *self._packages])
-        return ["env", f"PYTHONPATH={path}", self._python, "-P", "-m", "groundspeed.runtimes.agent"]

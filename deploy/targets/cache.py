@@ -105,6 +105,10 @@ class Cache:
         root = PurePosixPath(self._link.folder, "files")
         return {path: root / file.place for path, file in held.items()}
 
+    def remembers(self, path: Path) -> bool:
+        """Return whether a file was found or put there, with the content that it has now."""
+        return Held.of(path).place in self._seen
+
     def forget(self) -> None:
         """Look again next time: the device may have been emptied meanwhile."""
         self._seen.clear()
