@@ -21,14 +21,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from device_tests.emulation import board, phone, rootfs
 from device_tests.host.deploy.sshd import Sshd
 
-NAME = "stand-in"  # under which groundspeed.toml knows it
-
 
 @contextmanager
 def standing_in(kind: str) -> Iterator[str]:
-    """Start a device and yield the name that it has in the working folder's groundspeed.toml.
+    """Start a device and yield the name by which it is known meanwhile.
 
-    Its agent is the native one: none has engines for Python's.
+    Its agent is the native one: the emulated ones have no engines for Python's.
 
     Args:
         kind: one of ``KINDS``.
@@ -39,9 +37,9 @@ def standing_in(kind: str) -> Iterator[str]:
         os.chdir(folder)
         try:
             for address in KINDS[kind](folder):
-                text = f'[devices.{NAME}]\naddress = "{address}"\nagent = "native"\n'
+                text = f'[devices.{kind}]\naddress = "{address}"\nagent = "native"\n'
                 Path("groundspeed.toml").write_text(text)
-                yield NAME
+                yield kind
         finally:
             os.chdir(before)
             os.environ.clear()

@@ -25,7 +25,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 Subsystem sftp internal-sftp
-SetEnv XDG_CACHE_HOME={folder}/device
+SetEnv XDG_CACHE_HOME={folder}/device HOME={folder}/device
 """
 _CLIENT = """\
 Host board
