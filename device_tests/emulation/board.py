@@ -27,9 +27,7 @@ root=$1
 shift
 exec chroot "$root" "$@"
 """
-_SERVER = """\
-Port {port}
-ListenAddress 127.0.0.1
+SERVER = """\
 HostKey /etc/ssh/host_key
 PidFile none
 StrictModes no
@@ -37,6 +35,10 @@ UsePAM no
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 Subsystem sftp /usr/lib/openssh/sftp-server
+"""
+_EMULATED = """\
+Port {port}
+ListenAddress 127.0.0.1
 SetEnv QEMU_CPU={cpu}
 """
 _CLIENT = """\
@@ -102,7 +104,7 @@ def running(root: Path, folder: Path) -> Iterator[Board]:
     (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "host_key", root / "etc/ssh/host_key")
     (root / "etc/ssh/host_key").chmod(0o600)
-    (root / "etc/ssh/sshd_test").write_text(_SERVER.format(port=port, cpu=CPU))
+    (root / "etc/ssh/sshd_test").write_text(SERVER + _EMULATED.format(port=port, cpu=CPU))
     (root / "root/.ssh").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "id.pub", root / "root/.ssh/authorized_keys")
     (root / "etc/fake_cpuinfo").write_text(cpuinfo(os.cpu_count() or 1))

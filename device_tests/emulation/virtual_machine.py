@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_tests.emulation import rootfs
-from device_tests.emulation.board import free_port, make_keys, wait_for_ssh
+from device_tests.emulation.board import SERVER, free_port, make_keys, wait_for_ssh
 
 MODEL = "Emulated Board 4"
 CAPACITIES = (300, 300, 1024, 1024)
@@ -53,15 +53,6 @@ $busybox ip addr add 10.0.2.15/24 dev eth0
 $busybox ip link set eth0 up
 $busybox hostname board
 exec /usr/sbin/sshd -D -e -f /etc/ssh/sshd_test
-"""
-_SERVER = """\
-HostKey /etc/ssh/host_key
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-Subsystem sftp /usr/lib/openssh/sftp-server
 """
 
 
@@ -159,7 +150,7 @@ def _made(folder: Path) -> tuple[Path, Path, Path]:
         shutil.rmtree(unneeded, ignore_errors=True)
     (root / "sbin/board-init").write_text(_BOARD_INIT)
     (root / "etc/ssh").mkdir(parents=True, exist_ok=True)
-    (root / "etc/ssh/sshd_test").write_text(_SERVER)
+    (root / "etc/ssh/sshd_test").write_text(SERVER)
     shutil.copyfile(folder / "host_key", root / "etc/ssh/host_key")
     (root / "etc/ssh/host_key").chmod(0o600)
     (root / "root/.ssh").mkdir(parents=True)

@@ -12,26 +12,11 @@ import pytest
 
 from device_tests.host.deploy.shell_link import ShellLink
 from groundspeed.deploy.devices import pool
-from groundspeed.deploy.devices import using as using_module
 from groundspeed.deploy.devices.pool import Keeping, on_each, on_one
 from groundspeed.deploy.store.leases import Lease
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import DeviceLost, DeviceRefused
-
-
-@pytest.fixture
-def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ShellLink]:
-    """Two boards, reached by the shell; as twins they are the "shelf"."""
-    links = {}
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        links[f"ssh://{name}"] = ShellLink(tmp_path / name)
-    (tmp_path / "groundspeed.toml").write_text('[devices]\nshelf = ["ssh://one", "ssh://two"]\n')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(using_module, "open_link", lambda device: links[str(device.addresses[0])])
-    monkeypatch.setattr(pool, "AGAIN_S", 0.05)
-    return links
 
 
 def folder(target: Target) -> str:

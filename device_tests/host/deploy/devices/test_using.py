@@ -5,29 +5,11 @@ from typing import Any
 
 import pytest
 
-from device_tests.host.deploy.shell_link import ShellLink
-from groundspeed.deploy.devices import using as module
 from groundspeed.deploy.devices.using import using
 from groundspeed.deploy.store.leases import Lease
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.errors import DeviceLost, DeviceRefused, UsageError
-
-
-@pytest.fixture
-def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ShellLink]:
-    """Two boards, reached by the shell, and a groundspeed.toml that names them."""
-    links = {}
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        links[f"ssh://{name}"] = ShellLink(tmp_path / name)
-    (tmp_path / "groundspeed.toml").write_text(
-        '[devices]\nboard = "ssh://one"\nshelf = ["ssh://one", "ssh://two"]\n'
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "open_link", lambda device: links[str(device.addresses[0])])
-    monkeypatch.setattr(module, "POLL_S", 0.05)
-    return links
 
 
 def test_this_machine_needs_no_lease(store: Store) -> None:
