@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import zipfile
@@ -28,6 +29,7 @@ def agent_archive(folder: Path) -> Path:
     return path
 
 
+@functools.cache
 def archive_bytes() -> bytes:
     """Return the archive: ``groundspeed/*.py`` and ``groundspeed/runtimes/*.py``."""
     root = files("groundspeed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from groundspeed.deploy.agents.native import Recipe, build_runner
+from groundspeed.deploy.agents.native import NativeRunner, Recipe, build_runner
 from groundspeed.deploy.targets.cache import Cache
 from groundspeed.deploy.targets.link import Link
 from groundspeed.measurement import Job
@@ -25,6 +25,7 @@ class NativeAgent:
     def __init__(self, architecture: str, recipe: Recipe | None = None) -> None:
         self._architecture = architecture
         self._recipe = recipe or Recipe()
+        self._runners: dict[str, NativeRunner] = {}  # what was asked of compilers once
 
     def command(
         self, job: Job, link: Link, cache: Cache, on_progress: Callable[[str], None]
@@ -35,10 +36,10 @@ class NativeAgent:
             UsageError: no runner can be had for this device, or there is no compiler here.
             BuildFailed: the runner cannot be built.
         """
-        runner = build_runner(
-            job.runtime or _WORKS_ALONE,
-            self._architecture,
-            recipe=self._recipe,
-            on_progress=on_progress,
-        )
+        runtime = job.runtime or _WORKS_ALONE
+        if runtime not in self._runners:
+            self._runners[runtime] = build_runner(
+                runtime, self._architecture, recipe=self._recipe, on_progress=on_progress
+            )
+        runner = self._runners[runtime]
         return runner.command(cache.ensure(runner.files, on_progress))

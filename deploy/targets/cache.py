@@ -87,6 +87,7 @@ class Cache:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._seen: set[str] = set()
+        self._held: dict[tuple[Path, int, int], Held] = {}
 
     def ensure(
         self, files: Iterable[Path], on_progress: OnProgress | None = None
@@ -98,7 +99,7 @@ class Cache:
             DeviceLost: the link broke; what had arrived whole stays.
             DeviceRefused: the device has no space, or lets nobody in.
         """
-        held = {path: Held.of(path) for path in dict.fromkeys(files)}
+        held = {path: self._hold(path) for path in dict.fromkeys(files)}
         for file in self._missing([one for one in held.values() if one.place not in self._seen]):
             self._push(file, on_progress)
         self._seen |= {file.place for file in held.values()}
@@ -107,11 +108,22 @@ class Cache:
 
     def remembers(self, path: Path) -> bool:
         """Return whether a file was found or put there, with the content that it has now."""
-        return Held.of(path).place in self._seen
+        return self._hold(path).place in self._seen
 
     def forget(self) -> None:
         """Look again next time: the device may have been emptied meanwhile."""
         self._seen.clear()
+
+    def _hold(self, path: Path) -> Held:
+        """Return a file with its digest, which is taken again only when the file was written to."""
+        try:
+            found = path.stat()
+        except OSError:
+            return Held.of(path)  # says what is wrong with it
+        key = (path, found.st_mtime_ns, found.st_size)
+        if key not in self._held:
+            self._held[key] = Held.of(path)
+        return self._held[key]
 
     def _missing(self, files: list[Held]) -> list[Held]:
         """Return the files that are not there, after making sure that there is room for them."""
