@@ -86,11 +86,7 @@ class AdbServer:
                     "try 'adb kill-server'"
                 ) from error
         with connection:
-            try:
-                yield _Channel(connection, end)
-            finally:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)  # wakes who still writes to it
+            yield _Channel(connection, end)
 
     def _start(self) -> None:
         try:
@@ -162,6 +158,11 @@ class _Channel:
         except OSError as error:
             raise DeviceLost(f"the adb server went away ({error.strerror})") from error
 
+    def shut(self) -> None:
+        """Say and hear nothing more; whoever waits for either is woken."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
     def _left(self) -> float:
         left = self._end - time.monotonic()
         if left <= 0:
@@ -171,9 +172,17 @@ class _Channel:
 
 def _shell_v2(channel: _Channel, stdin: bytes, on_line: OnLine | None) -> Finished:
     """Run in a shell that keeps its streams apart and says its exit status."""
-    stdout, stderr = Lines(on_line), Lines()
     feeding = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
     feeding.start()  # beside the hearing: a command may say much before it has read all
+    try:
+        return _hear(channel, on_line)
+    finally:
+        channel.shut()
+        feeding.join()  # once the connection is closed, its number may be another file's
+
+
+def _hear(channel: _Channel, on_line: OnLine | None) -> Finished:
+    stdout, stderr = Lines(on_line), Lines()
     while True:
         kind, count = struct.unpack("<BI", channel.read(5))
         data = channel.read(count) if count else b""

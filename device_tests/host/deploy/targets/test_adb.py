@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,23 @@ def test_a_pull_that_breaks_off_leaves_nothing_here(
     with pytest.raises(DeviceLost):
         link.pull(str(there), tmp_path / "back", timeout_s=30)
     assert not (tmp_path / "back").exists()
+
+
+def test_nobody_writes_to_a_connection_that_is_closed(
+    link: AdbLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[object] = []
+
+    def late(channel: Any, stdin: bytes) -> None:
+        time.sleep(0.5)  # the command has ended
+        try:
+            channel.write(stdin)
+        except Exception as error:
+            ends.append(error)
+
+    monkeypatch.setattr("groundspeed.deploy.targets.adb_server._feed", late)
+    assert link.run("exit 3", stdin=b"x").status == 3
+    assert [type(end) for end in ends] == [DeviceLost]
 
 
 def test_an_owner_who_has_not_accepted_is_asked_to(adb_server: AdbServer, tmp_path: Path) -> None:
