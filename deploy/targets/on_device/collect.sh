@@ -7,7 +7,7 @@ started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 cd "$1/$2" 2>/dev/null || { echo gone; exit 0; }
 pid='' start=''
 [ -f running ] && read -r pid start _ <running
-if [ -f status ]; then
+if [ -s status ]; then    # an empty one found no room on the disk
     echo "ended $(cat status)"
 elif [ -n "$start" ] && [ "$(started "$pid")" = "$start" ]; then
     echo running

@@ -4,7 +4,8 @@
 # $5 number of that lease, $6... the command, which finds the job on its standard input and gets the
 # path of its result as last argument.
 #
-# Exit status: that of the command; 75 when another job runs here, 76 when a later lease exists.
+# Exit status: that of the command; 74 when the disk is full, 75 when another job runs here, 76 when
+# a later lease exists.
 # A later lease of the same holder ends the jobs of the ones before it.
 trap '' HUP PIPE    # the job outlives the link
 jobs=$1 id=$2 seconds=$3 holder=$4 lease=$5
@@ -38,11 +39,16 @@ for other in "$jobs"/*/running; do
         refuse 75 "$its_holder"
     fi
 done
-echo "$lease" >"$jobs/lease.$holder"
+# A full disk must not make the device forget who may use it, nor what runs on it.
+full() { refuse 74 "$jobs cannot be written; free some space there"; }
+{ echo "$lease" >lease && mv lease "$jobs/lease.$holder"; } || full
 
 setsid "$@" "$jobs/$id/result" <job.json 2>log &
 pid=$!
-echo "$pid $(started "$pid") $holder $lease" >running
+if ! echo "$pid $(started "$pid") $holder $lease" >running; then
+    kill -9 "-$pid" "$pid" 2>/dev/null    # it may have no group of its own yet
+    full
+fi
 rmdir "$jobs/deciding"
 
 # Nobody may be there any more to stop what hangs.

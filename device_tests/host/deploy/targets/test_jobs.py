@@ -206,3 +206,34 @@ def test_many_at_once_are_never_two_at_once(link: Any, tmp_path: Path) -> None:
     assert words == ["begin", "end"] * (len(words) // 2)
     assert ends.count(0) == len(words) // 2 >= 1
     assert len(ends) == 4
+
+
+def full(link: Any, id: str, name: str) -> None:
+    """Let a file of a job be one that takes nothing, as on a disk that is full."""
+    folder = Path(link.folder, "jobs", id)
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to("/dev/full")
+
+
+def test_a_full_disk_does_not_make_a_device_forget_the_latest_lease(link: Any) -> None:
+    assert run(link, agent())[0] == 0
+    id = new_id()
+    full(link, id, "lease")
+    assert run(link, agent(), id=id, holder=Holder(name=ME.name, lease=8)) == (74, [])
+    with pytest.raises(DeviceRefused, match="the lease of"):
+        run(link, agent(), holder=Holder(name=ME.name, lease=6))
+
+
+def test_a_job_that_a_full_disk_does_not_let_be_written_down_does_not_run(link: Any) -> None:
+    id = new_id()
+    full(link, id, "running")
+    assert run(link, agent(wait="/nonexistent"), id=id, timeout_s=30) == (74, [])
+    assert not Path(link.folder, "jobs", id).exists()
+
+
+def test_a_job_whose_status_found_no_room_is_picked_up(link: Any, tmp_path: Path) -> None:
+    job = InBackground(link, tmp_path)
+    link.cut(away_s=1.0)
+    Path(link.folder, "jobs", job.id, "status").touch()
+    job.go.touch()
+    assert job.join() == (0, ["did the 'job' $(reboot)"])
