@@ -40,7 +40,7 @@ def main() -> int:
     def say(kind: str, value: Any) -> None:
         line = json.dumps({kind: to_plain(value)}, allow_nan=False) + "\n"
         if result is not None and kind != "progress":
-            write_atomically(result, line.encode())
+            _keep(result, line)
         try:
             answers.write(line)
             answers.flush()
@@ -110,6 +110,13 @@ def _own_stdout() -> TextIO:
     mine = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return mine
+
+
+def _keep(result: Path, line: str) -> None:
+    try:
+        write_atomically(result, line.encode())
+    except OSError as error:  # the disk is full, say; whoever still listens gets the line itself
+        print(f"{result} cannot be written ({error})", file=sys.stderr)
 
 
 def _fail(error: GroundspeedError, say: Any) -> int:

@@ -161,6 +161,15 @@ def test_an_error_is_in_the_file_too(tmp_path: Path) -> None:
     assert said[-1]["error"]["class"] == "ArtifactError"
 
 
+def test_a_result_that_finds_no_room_on_the_disk_is_said_to_who_listens(
+    model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()  # nothing can be written below it, whoever runs this
+    code, said = ask(document(job(model)), [*AGENT, str(tmp_path / "file" / "result")])
+    assert code == 0
+    assert len(from_plain(Launch, said[-1]["result"]).samples_ns) >= 3
+
+
 def test_with_a_file_for_its_result_it_outlives_whoever_started_it(
     model: Path, tmp_path: Path
 ) -> None:
