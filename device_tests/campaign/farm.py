@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from device_tests.host.deploy.sshd import Sshd
 from device_tests.host.stand_ins.phone import Phone
@@ -34,28 +34,25 @@ exec 9>"{journal}/lock"
 flock -n 9 || echo "two at once: $result" >>"{journal}/overlaps"
 {python} "$@"
 status=$?
-[ -f "$result" ] && cp "$result" "{journal}/$(date +%s.%N).json"
+[ -f "$result" ] || exit $status
+now=$(date +%s.%N)
+cp "${{result%/*}}/job.json" "{journal}/$now.job" && cp "$result" "{journal}/$now.result"
 exit $status
 """
 
 
-class Device(Protocol):
-    """What can be done to a device."""
+@dataclass(frozen=True)
+class Result:
+    """What an agent finished on a device, whether or not anybody ever fetched it.
 
-    name: str
-    folder: Path
+    Attributes:
+        at: when, in seconds since 1970.
+        file: name of the file that it measured.
+    """
 
-    def cut(self) -> None:
-        """Break all connections."""
-
-    def freeze(self) -> None:
-        """Let it hear and say nothing."""
-
-    def thaw(self) -> None:
-        """Let it go on."""
-
-    def reboot(self) -> None:
-        """End everything that runs there, and come back after a moment."""
+    at: float
+    file: str
+    samples_ns: tuple[int, ...]
 
 
 class _Disk:
@@ -85,12 +82,18 @@ class _Disk:
         """Make room again."""
         (self.files / "filler").unlink(missing_ok=True)
 
-    def results(self) -> list[dict[str, Any]]:
-        """Return every result that an agent has finished here, with the moment as "at"."""
+    def results(self) -> list[Result]:
+        """Return every result that an agent has finished here."""
         found = []
-        for path in sorted(self.journal.glob("*.json")):
-            with contextlib.suppress(ValueError):  # cut off while it was copied
-                found.append({**json.loads(path.read_text()), "at": float(path.stem)})
+        for path in sorted(self.journal.glob("*.result")):
+            try:
+                result = json.loads(path.read_text())
+            except ValueError:
+                continue  # cut off while it was copied
+            if "samples_ns" in result.get("result", {}):
+                files = json.loads(path.with_suffix(".job").read_text())["files"]
+                samples = tuple(result["result"]["samples_ns"])
+                found.append(Result(float(path.stem), Path(files["model"]).name, samples))
         return found
 
     def overlaps(self) -> list[str]:

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from device_tests.campaign.campaign import ROUNDS, Campaign, Findings
+from device_tests.campaign.audit import ROUNDS, Findings
+from device_tests.campaign.campaign import Campaign
 from device_tests.campaign.farm import farm
 from device_tests.host.stand_ins.adb import own_adb_server
 
