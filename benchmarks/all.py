@@ -1,5 +1,6 @@
-"""Runs every benchmark in turn and prints what each prints; takes about half an hour.
+"""Runs every benchmark in turn and prints what each prints.
 
+That takes more than half an hour, and the first time, when native agents are built, much more.
 Those that measure artifacts get one network's, exported here.
 
     python benchmarks/all.py [--network NETWORK] [--json]
@@ -13,13 +14,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Benchmark -> whether it is given artifacts.
-ORDER = {
-    "weight": False,
-    "fidelity": True,
-    "closure": True,
-    "plain_route": False,
-    "light_models": False,
+# Benchmark -> how many of the artifacts it is given (None: all), and settings for a shorter run.
+ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
+    "weight": (0, ()),
+    "fidelity": (None, ()),
+    "closure": (None, ()),
+    "plain_route": (0, ()),
+    "light_models": (0, ()),
+    "native_agent": (None, ("--pairs", "4", "--runs", "200")),
+    "devices": (1, ("--rounds", "3")),
 }
 
 
@@ -32,10 +35,10 @@ def main() -> int:
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         artifacts = exported(asked.network, Path(folder))
-        for name, is_given in ORDER.items():
+        for name, (count, settings) in ORDER.items():
             print(f"\n== {name}", flush=True)
             command = [sys.executable, str(Path(__file__).with_name(f"{name}.py"))]
-            command += [*(artifacts if is_given else []), *(["--json"] if asked.json else [])]
+            command += [*artifacts[:count], *settings, *(["--json"] if asked.json else [])]
             if subprocess.run(command).returncode:
                 failed.append(name)
     if failed:
