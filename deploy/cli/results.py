@@ -126,7 +126,7 @@ def _accuracy(result: CellResult) -> dict[str, Any] | None:
 
 
 def _breakdown(result: CellResult) -> Any:
-    from groundspeed.deploy.breakdown import break_down
+    from groundspeed.deploy.feedback.breakdown import break_down
 
     profile = result.profile.profile if result.profile else None
     if profile is None or result.artifact is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundspeed.artifact import Manifest
-from groundspeed.deploy.breakdown import OpRow, break_down
+from groundspeed.deploy.feedback.breakdown import OpRow, break_down
 from groundspeed.deploy.statistics import t_interval
 from groundspeed.errors import LaunchError
 from groundspeed.measurement import Launch

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groundspeed.deploy.breakdown import Breakdown, OpRow
+from groundspeed.deploy.feedback.breakdown import Breakdown, OpRow
 from groundspeed.deploy.vocabulary import kind_of
 from groundspeed.ops import OpKind
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-from groundspeed.deploy.breakdown import Breakdown
+from groundspeed.deploy.feedback.breakdown import Breakdown
 from groundspeed.deploy.report import text
 from groundspeed.deploy.report.content import Cell, Network
 from groundspeed.deploy.report.tables import patterns

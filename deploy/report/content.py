@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from groundspeed.artifact import Manifest
-from groundspeed.deploy.breakdown import Breakdown, break_down
 from groundspeed.deploy.devices.stability import Pace, judge
+from groundspeed.deploy.feedback.breakdown import Breakdown, break_down
+from groundspeed.deploy.feedback.roofline import Roofline, roofline
 from groundspeed.deploy.report import text
-from groundspeed.deploy.roofline import Roofline, roofline
 from groundspeed.deploy.statistics import Latency, latency
 from groundspeed.deploy.store.rows import StoredEvaluation
 from groundspeed.measurement import Launch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundspeed.deploy.breakdown import tree_order
+from groundspeed.deploy.feedback.breakdown import tree_order
 from groundspeed.deploy.report.content import Network
 from groundspeed.ops import OpKind
 

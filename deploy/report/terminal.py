@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from groundspeed.deploy.breakdown import Breakdown
+from groundspeed.deploy.feedback.breakdown import Breakdown
 from groundspeed.deploy.report import tables
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks

@@ -11,7 +11,7 @@ how launches differ from each other; the latency estimate over launches does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundspeed.artifact import Manifest
-from groundspeed.deploy.attribution import AttributedOp, attribute
+from groundspeed.deploy.feedback.align import AttributedOp, attribute
 from groundspeed.measurement import OpProfile
 from groundspeed.ops import Op, OpKind
 
@@ -180,6 +180,24 @@ def break_down(manifest: Manifest, profile: OpProfile) -> Breakdown:
         modules=_module_rows(attribution.ops, averages, plain),
         uncharged=attribution.uncharged,
     )
+
+
+def charged(
+    breakdown: Breakdown, profile: OpProfile, shares: Mapping[int, float], dispatches: int = 0
+) -> Time:
+    """Return the time of shares of executed ops together.
+
+    Args:
+        breakdown: of the profile.
+        profile: the times of the ops.
+        shares: position of an executed op -> the share of its time that counts.
+        dispatches: how often the fixed cost of one op is added, as far as it is known; it has no
+            interval of its own.
+    """
+    runs = _Runs(profile.profiled_ns, _SEED)
+    parts = [share * runs.average(profile.times_ns[i]) for i, share in shares.items()]
+    fixed = dispatches * (breakdown.dispatch_ns or 0.0)
+    return _time(np.sum(parts, axis=0) + fixed if parts else np.full(RESAMPLES + 1, fixed))
 
 
 def _time(samples: Floats) -> Time:

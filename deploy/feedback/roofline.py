@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundspeed.deploy.breakdown import Breakdown, OpRow
+from groundspeed.deploy.feedback.breakdown import Breakdown, OpRow
 
 # A timer's resolution is about a microsecond: the rate of an op that takes less is noise.
 SHORTEST_NS = 5_000.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundspeed.artifact import Manifest, Source
-from groundspeed.deploy.attribution import Attribution, attribute, common_module
+from groundspeed.deploy.feedback.align import Attribution, attribute, common_module
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
 

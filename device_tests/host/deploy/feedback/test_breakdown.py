@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
 from groundspeed.artifact import Manifest, Source
-from groundspeed.deploy.breakdown import Breakdown, ancestors, break_down, tree_order
-from groundspeed.deploy.roofline import roofline
+from groundspeed.deploy.feedback.breakdown import Breakdown, ancestors, break_down, tree_order
+from groundspeed.deploy.feedback.roofline import roofline
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
 

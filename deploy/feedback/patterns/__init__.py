@@ -1,0 +1,1 @@
+"""Ways in which a network spends time without need: a file each."""
