@@ -49,6 +49,31 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counterfactual:
+    """What taking a pattern out of the network saved.
+
+    Attributes:
+        instead: what stood in its place ("the identity instead of each").
+        places: how many of the finding's places were taken out; not every one always can be.
+        attributed: what the profile says of these places.
+        measured: what was measured of them, below zero where the network is faster with them.
+        rounds: pairs of launches that this rests on.
+    """
+
+    instead: str
+    places: int
+    attributed: Cost
+    measured: Cost
+    rounds: int
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the two costs differ by more than their intervals."""
+        one, two = self.attributed.time, self.measured.time
+        return one.high_ns < two.low_ns or two.high_ns < one.low_ns
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """A pattern in one network, as one runtime executed it.
 
@@ -57,8 +82,8 @@ class Finding:
         guideline: "G1" to "G4" of the ShuffleNet V2 paper, or "".
         places: in order of computation.
         attributed: what the profile says that it costs.
-        measured: what taking it out saved; None if that was not tried, or could not be.
-        instead: what it was replaced by for that ("the identity"), or why it was not measured.
+        counterfactual: what taking it out saved; None if that was not measured.
+        untried: why it was not measured; "" if it was, or if nobody asked.
         advice: what to do about it.
     """
 
@@ -66,14 +91,6 @@ class Finding:
     guideline: str
     places: tuple[Place, ...]
     attributed: Cost
-    measured: Cost | None = None
-    instead: str = ""
+    counterfactual: Counterfactual | None = None
+    untried: str = ""
     advice: str
-
-    @property
-    def contradicted(self) -> bool:
-        """Whether the attributed and the measured cost differ by more than their intervals."""
-        if self.measured is None:
-            return False
-        one, two = self.attributed.time, self.measured.time
-        return one.high_ns < two.low_ns or two.high_ns < one.low_ns

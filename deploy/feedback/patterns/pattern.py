@@ -51,6 +51,9 @@ class Change:
     Attributes:
         what: what stands in the pattern's place ("the identity instead of 35 ReLUs").
         after: without the pattern.
+        taken: the sightings that it takes out; None for all that the change was made for.
+        times: how often each op that is measured apart stands in its network; the difference is
+            divided by it. 1 inside the network itself.
         before: with it; None for the network itself. Where a pattern cannot be taken out of a
             network without changing what surrounds it (balanced widths do not fit their
             neighbours), its ops are measured apart, as found and as they should be.
@@ -59,6 +62,8 @@ class Change:
     what: str
     after: Network
     before: Network | None = None
+    taken: tuple[Sighting, ...] | None = None
+    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
