@@ -12,21 +12,27 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.export.graph import editable, remove_unused, replace, shape
 
 
-def bypassed(scene: Scene, ops: Collection[str]) -> Network | None:
-    """Return the network with each of these ops replaced by its first input of the same shape.
+def bypassed(scene: Scene, ops: Collection[str]) -> Network:
+    """Return the network with each of these ops replaced by one of its inputs.
 
-    None where an op has no input of its output's shape, for then the rest would not fit.
+    Args:
+        scene: the network; it stays as it is.
+        ops: canonical ops that are :func:`bypassable`.
     """
     graph = editable(scene.program)
     for node in list(graph.graph.nodes):
-        if node.name not in ops:
-            continue
-        source = next((each for each in node.all_input_nodes if _fits(each, node)), None)
-        if source is None:
-            return None
-        replace(node, source)
+        if node.name in ops:
+            kept = _kept(node)
+            assert kept is not None, f"{node.name} cannot be bypassed"
+            replace(node, kept)
     remove_unused(graph)
     return Network(module=graph, inputs=example_inputs(scene))
+
+
+def bypassable(scene: Scene, op: str) -> bool:
+    """Return whether an op can be replaced by one of its inputs and nothing else is lost by it."""
+    (node,) = (each for each in scene.graph.graph.nodes if each.name == op)
+    return _kept(node) is not None
 
 
 def example_inputs(scene: Scene) -> tuple[torch.Tensor, ...]:
@@ -36,5 +42,23 @@ def example_inputs(scene: Scene) -> tuple[torch.Tensor, ...]:
     return tuple(positional)
 
 
-def _fits(source: Node, node: Node) -> bool:
-    return source.op != "get_attr" and shape(source) == shape(node)
+def _kept(node: Node) -> Node | None:
+    """Return the input of the output's shape that can stand for it.
+
+    What the other inputs were computed for must be computed all the same: of a residual addition
+    the block is kept, not the way around it.
+    """
+    inputs = [each for each in node.all_input_nodes if each.op != "get_attr"]
+    for source in inputs:
+        others = [each for each in inputs if each is not source]
+        if shape(source) == shape(node) and all(_lives_on(each, node) for each in others):
+            return source
+    return None
+
+
+def _lives_on(node: Node, reader: Node) -> bool:
+    """Return whether all work with weights that went into a value is done without its reader."""
+    if node.op != "call_function" or any(user is not reader for user in node.users):
+        return True
+    sources = node.all_input_nodes
+    return all(each.op != "get_attr" and _lives_on(each, node) for each in sources)

@@ -7,11 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch.export import ExportedProgram
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.feedback.breakdown import Breakdown, OpRow, break_down
 from groundspeed.errors import LaunchError
+from groundspeed.export.graph import editable
 from groundspeed.measurement import Launch, OpProfile
 from groundspeed.models.calls import Call
 from groundspeed.ops import Op
@@ -58,6 +59,11 @@ class Scene:
     def nodes(self) -> dict[str, Node]:
         """Name -> node of the canonical graph."""
         return {node.name: node for node in self.program.graph.nodes}
+
+    @functools.cached_property
+    def graph(self) -> GraphModule:
+        """The canonical graph with its weights as attributes; to be read, not to be changed."""
+        return editable(self.program)
 
     def call(self, op: str) -> Call:
         """Return a canonical op with its arguments and the shapes of its tensors."""

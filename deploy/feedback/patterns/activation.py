@@ -26,7 +26,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     after = bypassed(scene, {op for one in sightings for op in one.place.ops})
-    return Change(what="the identity instead of each", after=after) if after else None
+    return Change(what="the identity instead of each", after=after)
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:

@@ -1,0 +1,173 @@
+"""Convolutions of a scene as patterns look at them, and how fast the runtime computes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from groundspeed.deploy.feedback.patterns.pattern import Network
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.ops import Op, OpKind
+
+DENSE = frozenset({OpKind.CONVOLUTION, OpKind.POINTWISE})
+_ALL = DENSE | {OpKind.DEPTHWISE, OpKind.GROUP}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution over [N, C, H, W], by its shapes alone.
+
+    Attributes:
+        inputs, outputs: channels.
+        groups: of channels that do not see each other.
+        kernel: height and width.
+        size: height and width of its output.
+        batch: N.
+    """
+
+    inputs: int
+    outputs: int
+    groups: int
+    kernel: tuple[int, int]
+    size: tuple[int, int]
+    batch: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        per_output = self.inputs // self.groups * math.prod(self.kernel)
+        return self.batch * self.outputs * math.prod(self.size) * per_output
+
+    def module(self, inputs: int, outputs: int, groups: int = 1) -> nn.Conv2d:
+        """Return a layer with this kernel that keeps height and width, with random weights."""
+        height, width = self.kernel
+        # An even kernel cannot keep the size with equal padding; one less is measured instead.
+        kernel = (height - (height + 1) % 2, width - (width + 1) % 2)
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        return nn.Conv2d(inputs, outputs, kernel, padding=padding, groups=groups)
+
+
+def convolutions(scene: Scene) -> Iterator[tuple[Op, Convolution]]:
+    """Yield the two-dimensional convolutions of a network with their shapes."""
+    for op in scene.manifest.ops:
+        if op.kind not in _ALL or len(op.output_shape) != 4:
+            continue
+        call = scene.call(op.name)
+        outputs, channels_in_group, *kernel = call.tensor("weight").shape
+        groups = call.arguments["groups"]
+        yield (
+            op,
+            Convolution(
+                inputs=channels_in_group * groups,
+                outputs=outputs,
+                groups=groups,
+                kernel=(kernel[0], kernel[1]),
+                size=(op.output_shape[2], op.output_shape[3]),
+                batch=op.output_shape[0],
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Layers that are measured apart from their network, on maps of the size that they have there.
+
+    Attributes:
+        of: the convolution that they stand for.
+        layers: convolutions that keep height and width, one behind the other.
+    """
+
+    of: Convolution
+    layers: tuple[nn.Conv2d, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers."""
+        weights = sum(layer.weight.numel() for layer in self.layers)
+        return self.of.batch * math.prod(self.of.size) * weights
+
+
+def there_and_back(
+    one: Convolution, widths: tuple[int, int], *, groups: int = 1, times: int
+) -> Chain:
+    """Return pairs of layers with the kernel of a convolution, from one width to another and back.
+
+    Args:
+        one: the convolution.
+        widths: channels into the first layer of a pair and out of it.
+        groups: of all layers.
+        times: how many pairs.
+    """
+    there, back = widths, widths[::-1]
+    return Chain(one, tuple(one.module(*each, groups) for each in (there, back) * times))
+
+
+def drift(before: Sequence[Chain], after: Sequence[Chain]) -> str:
+    """Return by how much the MACs of two networks differ, for widths are whole numbers."""
+    change = sum(each.macs for each in after) / sum(each.macs for each in before) - 1
+    return f"{change:+.1%} MACs"
+
+
+def apart(chains: Sequence[Chain]) -> Network:
+    """Return one network of chains that do not meet: each has an input and an output of its own."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = tuple(
+        torch.randn(each.of.batch, each.layers[0].in_channels, *each.of.size, generator=generator)
+        for each in chains
+    )
+    return Network(module=Apart([nn.Sequential(*each.layers) for each in chains]), inputs=inputs)
+
+
+class Apart(nn.Module):
+    """Networks beside each other that do not meet.
+
+    Args:
+        parts: each takes one tensor and returns one.
+    """
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the output of each part for its own input."""
+        return tuple(part(each) for part, each in zip(self.parts, inputs, strict=True))
+
+
+def reference_rate(scene: Scene) -> float | None:
+    """Return the arithmetic rate of this run's well-shaped convolutions, in FLOP/s.
+
+    That is the median, weighted by time, over dense convolutions whose channels in and out differ
+    by less than a factor of two and are multiples of eight. None where the network has none: then
+    nothing can be said about how fast the others should be.
+    """
+    good = [
+        (scene.executed[position].flops_per_s, scene.executed[position].time.ns)
+        for op, one in convolutions(scene)
+        if op.kind in DENSE and _well_shaped(one)
+        if (position := scene.owner(op.name)) is not None
+    ]
+    rates = sorted((rate, ns) for rate, ns in good if rate is not None)
+    half, passed = sum(ns for _, ns in rates) / 2, 0.0
+    for rate, ns in rates:
+        passed += ns
+        if passed >= half:
+            return rate
+    return None
+
+
+def excess(scene: Scene, position: int, reference: float | None) -> float:
+    """Return the share of an executed op's time beyond what its arithmetic would take at a rate."""
+    rate = scene.executed[position].flops_per_s
+    if rate is None or reference is None:
+        return 0.0
+    return max(0.0, 1.0 - rate / reference)
+
+
+def _well_shaped(one: Convolution) -> bool:
+    low, high = sorted((one.inputs, one.outputs))
+    return high < 2 * low and one.inputs % 8 == 0 and one.outputs % 8 == 0

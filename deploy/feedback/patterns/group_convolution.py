@@ -1,0 +1,81 @@
+"""Group convolutions that are not depthwise.
+
+By equation (2) of the paper, the memory access cost at given MACs grows with the number of groups;
+besides, a kernel has less to do for each value that it reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from groundspeed.deploy.feedback.convolutions import (
+    Convolution,
+    apart,
+    convolutions,
+    drift,
+    excess,
+    reference_rate,
+    there_and_back,
+)
+from groundspeed.deploy.feedback.finding import Place
+from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.ops import OpKind
+
+PAIRS = 1  # of layers, there and back, that are measured apart for each
+
+
+def _find(scene: Scene) -> Iterator[Sighting]:
+    reference = reference_rate(scene)
+    for op, one in convolutions(scene):
+        position = scene.owner(op.name)
+        if op.kind is OpKind.GROUP and position is not None:
+            what = f"{one.inputs} → {one.outputs} channels in {one.groups} groups"
+            yield Sighting(
+                place=Place(module=op.module, line=op.line, ops=(op.name,), what=what),
+                charges={position: excess(scene, position, reference)},
+            )
+
+
+def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
+    shapes = {op.name: one for op, one in convolutions(scene)}
+    found = [shapes[op] for sighting in sightings for op in sighting.place.ops]
+    before = [
+        there_and_back(one, (one.inputs, one.outputs), groups=one.groups, times=PAIRS)
+        for one in found
+    ]
+    after = [there_and_back(one, dense(one), times=PAIRS) for one in found]
+    return Change(
+        what=f"dense layers with fewer channels, measured apart ({drift(before, after)})",
+        before=apart(before),
+        after=apart(after),
+        times=2 * PAIRS,
+    )
+
+
+def dense(one: Convolution) -> tuple[int, int]:
+    """Return the widths of a dense convolution with the MACs of a group convolution."""
+    factor = math.sqrt(one.groups)
+    step = 8 if one.inputs % 8 == 0 and one.outputs % 8 == 0 else 1
+    inputs = max(step, step * round(one.inputs / factor / step))
+    wanted = one.inputs * one.outputs / one.groups
+    return inputs, max(1, round(wanted / inputs))
+
+
+def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:
+    groups = sorted({scene.call(op).arguments["groups"] for s in sightings for op in s.place.ops})
+    many = ", ".join(map(str, groups))
+    return f"use fewer groups than {many}, or dense convolutions with fewer channels"
+
+
+PATTERN = Pattern(
+    name="group convolution",
+    guideline="G2",
+    reason="At equal MACs, groups need more channels, and so move more memory.",
+    source="N. Ma, X. Zhang, H.-T. Zheng, J. Sun, ShuffleNet V2, ECCV 2018, section 2.2 (G2)",
+    example="nn.Conv2d(240, 240, 1, groups=3)",
+    find=_find,
+    change=_change,
+    advice=_advice,
+)

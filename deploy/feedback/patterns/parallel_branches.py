@@ -1,0 +1,181 @@
+"""Convolutions beside each other, from one map to one map, instead of one larger convolution.
+
+A residual connection is no branch in this sense, nor is its projection: no convolution of the main
+path could take their work over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.fx import Graph, GraphModule, Node
+
+from groundspeed.deploy.feedback.convolutions import Apart, convolutions, excess, reference_rate
+from groundspeed.deploy.feedback.finding import Place
+from groundspeed.deploy.feedback.patterns.pattern import Change, Network, Pattern, Sighting
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.export.graph import shape
+from groundspeed.ops import Op, OpKind
+
+aten = torch.ops.aten
+
+_JOINS = (aten.cat.default, aten.add.Tensor)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """Branches from one node to another.
+
+    Attributes:
+        fork: whose map all branches read.
+        join: that puts their results together.
+        branches: those with a convolution: their ops, in order of computation.
+    """
+
+    fork: Node
+    join: Node
+    branches: tuple[tuple[Op, ...], ...]
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        return tuple(op for branch in self.branches for op in branch)
+
+
+def _find(scene: Scene) -> Iterator[Sighting]:
+    reference = reference_rate(scene)
+    for bundle in _bundles(scene):
+        charges = {
+            position: excess(scene, position, reference)
+            for op in bundle.ops
+            if op.macs and (position := scene.owner(op.name)) is not None
+        }
+        charges |= dict.fromkeys(scene.alone({bundle.join.name}), 1.0)
+        join = scene.ops[bundle.join.name]
+        counts = [len({scene.owner(op.name) for op in branch}) for branch in bundle.branches]
+        yield Sighting(
+            place=Place(
+                module=join.module,
+                line=join.line,
+                ops=(*(op.name for op in bundle.ops), join.name),
+                what=f"{len(bundle.branches)} branches",
+            ),
+            charges=charges,
+            dispatches=sum(counts) - max(counts),
+        )
+
+
+def _bundles(scene: Scene) -> Iterator[_Bundle]:
+    for join in scene.nodes.values():
+        if join.target not in _JOINS or join.name not in scene.ops:
+            continue
+        ends = [_branch(scene, end, join) for end in join.all_input_nodes]
+        forks = {fork for fork, branch in ends if any(op.macs for op in branch)}
+        for fork in forks:
+            branches = tuple(
+                branch for start, branch in ends if start is fork and any(op.macs for op in branch)
+            )
+            if len(branches) > 1 and not _is_shortcut(join, branches):
+                yield _Bundle(fork, join, branches)
+
+
+def _branch(scene: Scene, end: Node, join: Node) -> tuple[Node, tuple[Op, ...]]:
+    """Return what lies before a node that nothing else reads, and the node where it forks off."""
+    path: list[Op] = []
+    node = end
+    while node.name in scene.ops and (node is end or len(node.users) == 1):
+        data = [each for each in node.all_input_nodes if _is_data(scene, each)]
+        if len(data) != 1 or (node is end and set(node.users) != {join}):
+            break
+        path.append(scene.ops[node.name])
+        (node,) = data
+    return node, tuple(reversed(path))
+
+
+def _is_data(scene: Scene, node: Node) -> bool:
+    return node.name in scene.ops or node.name in scene.program.graph_signature.user_inputs
+
+
+def _is_shortcut(join: Node, branches: Sequence[Sequence[Op]]) -> bool:
+    """Return whether one of two branches is a residual connection with its projection."""
+    if join.target is not aten.add.Tensor or len(branches) != 2:
+        return False
+    one, other = ([op for op in branch if op.macs] for branch in branches)
+    short, long = sorted((one, other), key=len)
+    return len(short) == 1 < len(long) and short[0].kind is OpKind.POINTWISE
+
+
+def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
+    wanted = {one.place.ops[-1] for one in sightings}
+    bundles = [one for one in _bundles(scene) if one.join.name in wanted]
+    if any(len(shape(one.fork)) != 4 for one in bundles):
+        return None
+    generator = torch.Generator().manual_seed(0)
+    inputs = tuple(torch.randn(shape(one.fork), generator=generator) for one in bundles)
+    after = [_one_branch(scene, one) for one in bundles]
+    return Change(
+        what="one branch of two dense layers with the same MACs, measured apart",
+        before=Network(module=Apart([_part(scene, one) for one in bundles]), inputs=inputs),
+        after=Network(module=Apart(after), inputs=inputs),
+    )
+
+
+def _part(scene: Scene, bundle: _Bundle) -> nn.Module:
+    """Return the part of the network between fork and join, with its weights."""
+    wanted = {op.name for op in bundle.ops}
+    graph, made = Graph(), dict[Node, Node]()
+    for node in scene.graph.graph.nodes:
+        if node.name == bundle.fork.name:
+            made[node] = graph.placeholder("input")
+        elif node.name in wanted:
+            for weight in node.all_input_nodes:
+                if weight.op == "get_attr" and weight not in made:
+                    made[weight] = graph.node_copy(weight)
+            made[node] = graph.node_copy(node, made.__getitem__)
+    ends = [made[_named(scene, branch[-1])] for branch in bundle.branches]
+    if bundle.join.target is aten.cat.default:
+        graph.output(graph.call_function(aten.cat.default, (ends, 1)))
+    else:
+        graph.output(graph.call_function(aten.add.Tensor, tuple(ends[:2])))
+    return GraphModule(scene.graph, graph)
+
+
+def _named(scene: Scene, op: Op) -> Node:
+    (node,) = (node for node in scene.graph.graph.nodes if node.name == op.name)
+    return node
+
+
+def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
+    """Return two dense layers from the fork's map to a map of the branches' widths together."""
+    shapes = {op.name: one for op, one in convolutions(scene)}
+    dense = [shapes[op.name] for op in bundle.ops if op.name in shapes]
+    kernel = max(one.kernel[0] for one in dense if one.groups == 1) if dense else 1
+    _, inputs, height, _ = shape(bundle.fork)
+    outputs = sum(shape(_named(scene, branch[-1]))[1] for branch in bundle.branches)
+    end = shape(_named(scene, bundle.branches[0][-1]))
+    if bundle.join.target is not aten.cat.default:
+        outputs = end[1]
+    macs = sum(op.macs for op in bundle.ops)
+    for_each = end[0] * math.prod(end[2:]) * (inputs * kernel * kernel + outputs)
+    hidden = max(1, round(macs / for_each))
+    first = nn.Conv2d(inputs, hidden, kernel, stride=height // end[2], padding=kernel // 2)
+    return nn.Sequential(first, nn.Conv2d(hidden, outputs, 1))
+
+
+def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:
+    return "merge the branches into one convolution: several with one kernel are one wider layer"
+
+
+PATTERN = Pattern(
+    name="parallel branches",
+    guideline="G3",
+    reason="Each branch is a smaller kernel with its own fixed cost, and joining them moves bytes.",
+    source="N. Ma, X. Zhang, H.-T. Zheng, J. Sun, ShuffleNet V2, ECCV 2018, section 2.2 (G3)",
+    example="torch.cat([conv1x1(x), conv3x3(x), conv5x5(x)], 1)",
+    find=_find,
+    change=_change,
+    advice=_advice,
+)
