@@ -144,7 +144,8 @@ def _part(scene: Scene, bundle: _Bundle) -> nn.Module:
 
 
 def _named(scene: Scene, op: Op) -> Node:
-    (node,) = (node for node in scene.graph.graph.nodes if node.name == op.name)
+    node: Node
+    (node,) = (each for each in scene.graph.graph.nodes if each.name == op.name)
     return node
 
 
