@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch.fx import Node
@@ -19,12 +19,24 @@ def bypassed(scene: Scene, ops: Collection[str]) -> Network:
         scene: the network; it stays as it is.
         ops: canonical ops that are :func:`bypassable`.
     """
+    return rewired(scene, dict.fromkeys(ops))
+
+
+def rewired(scene: Scene, kept: Mapping[str, int | None]) -> Network:
+    """Return the network with ops replaced by one of their inputs; what no one reads is dropped.
+
+    Args:
+        scene: the network; it stays as it is.
+        kept: op -> which of its inputs stands for it, of the same shape; None chooses one for
+            which no work is lost.
+    """
     graph = editable(scene.program)
-    for node in list(graph.graph.nodes):
-        if node.name in ops:
-            kept = _kept(node)
-            assert kept is not None, f"{node.name} cannot be bypassed"
-            replace(node, kept)
+    by_name = {node.name: node for node in graph.graph.nodes}
+    for op, which in kept.items():
+        node = by_name[op]
+        source = _kept(node) if which is None else node.all_input_nodes[which]
+        assert source is not None, f"{op} cannot be bypassed"
+        replace(node, source)
     remove_unused(graph)
     return Network(module=graph, inputs=example_inputs(scene))
 

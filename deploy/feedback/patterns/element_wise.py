@@ -17,7 +17,7 @@ from groundspeed.ops import OpKind
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
-    gated = {name for _, ops in gates(scene) for name in ops}
+    gated = {name for gate in gates(scene) for name in gate.ops}
     for op in scene.manifest.ops:
         if op.kind is not OpKind.ELEMENTWISE or op.name in gated:
             continue

@@ -7,10 +7,11 @@ with next to nothing to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from torch.fx import Node
 
-from groundspeed.deploy.feedback.edits import bypassed
+from groundspeed.deploy.feedback.edits import rewired
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
 from groundspeed.deploy.feedback.scene import Scene
@@ -20,17 +21,34 @@ from groundspeed.ops import OpKind
 _SQUEEZES = frozenset({OpKind.POOLING, OpKind.REDUCTION})
 
 
-def gates(scene: Scene) -> Iterator[tuple[Node, tuple[str, ...]]]:
-    """Yield each multiplication by a gate, with the ops from the squeezing to it, in order."""
+@dataclass(frozen=True)
+class Gate:
+    """A map that is multiplied with numbers computed from it.
+
+    Attributes:
+        product: the multiplication.
+        map: which of its two inputs is the map.
+        ops: from the squeezing to the multiplication, in order.
+    """
+
+    product: Node
+    map: int
+    ops: tuple[str, ...]
+
+
+def gates(scene: Scene) -> Iterator[Gate]:
+    """Yield the gates of a network in order of computation."""
     for op in scene.manifest.ops:
         node = scene.nodes[op.name]
         if op.kind is not OpKind.ELEMENTWISE or len(node.all_input_nodes) != 2:
             continue
-        for gated, gate in (node.all_input_nodes, node.all_input_nodes[::-1]):
+        for which in (0, 1):
+            gated, gate = node.all_input_nodes[which], node.all_input_nodes[1 - which]
             if _is_per_channel(gate, gated):
                 path = _back_to(scene, gate, gated)
-                if any(scene.ops[name].kind in _SQUEEZES for name in path if name in scene.ops):
-                    yield node, tuple(name for name in scene.ops if name in {*path, node.name})
+                if any(scene.ops[name].kind in _SQUEEZES for name in path):
+                    ops = tuple(name for name in scene.ops if name in {*path, node.name})
+                    yield Gate(node, which, ops)
 
 
 def _is_per_channel(gate: Node, gated: Node) -> bool:
@@ -55,23 +73,21 @@ def _back_to(scene: Scene, gate: Node, gated: Node) -> set[str]:
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
-    for node, ops in gates(scene):
-        executed = scene.alone(ops)
+    for gate in gates(scene):
+        executed = scene.alone(gate.ops)
         if executed:
-            op = scene.ops[node.name]
-            channels = op.output_shape[1]
-            place = Place(
-                module=op.module,
-                line=op.line,
-                ops=ops,
-                what=f"a gate for each of {channels} channels",
+            op = scene.ops[gate.product.name]
+            what = f"a gate for each of {op.output_shape[1]} channels"
+            yield Sighting(
+                place=Place(module=op.module, line=op.line, ops=gate.ops, what=what),
+                charges=dict.fromkeys(executed, 1.0),
             )
-            yield Sighting(place=place, charges=dict.fromkeys(executed, 1.0))
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
-    after = bypassed(scene, {one.place.ops[-1] for one in sightings})
-    return Change(what="the map without its gate", after=after)
+    products = {one.place.ops[-1] for one in sightings}
+    maps = {gate.product.name: gate.map for gate in gates(scene) if gate.product.name in products}
+    return Change(what="the map without its gate", after=rewired(scene, maps))
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:
