@@ -8,6 +8,7 @@ from statistics import median
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.feedback.breakdown import Breakdown, break_down
+from groundspeed.deploy.feedback.finding import Finding
 from groundspeed.deploy.feedback.roofline import Roofline, roofline
 from groundspeed.deploy.report import text
 from groundspeed.deploy.statistics import Latency, latency
@@ -28,6 +29,7 @@ class Measured:
         launches: the latency launches, in order; at least one.
         profile: the launch with per-op times, if one was made.
         evaluation: how right the file is; None without test data.
+        findings: what costs it time without need; None if nobody looked.
     """
 
     network: str
@@ -38,6 +40,7 @@ class Measured:
     launches: tuple[Launch, ...]
     profile: Launch | None = None
     evaluation: StoredEvaluation | None = None
+    findings: tuple[Finding, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +139,12 @@ class Network:
     def fastest(self) -> Cell:
         """The cell with the lowest latency."""
         return min(self.cells, key=lambda cell: cell.latency.estimate_ns)
+
+    @property
+    def explained(self) -> tuple[tuple[Cell, tuple[Finding, ...]], ...]:
+        """The cells that were searched for patterns, each with what was found."""
+        pairs = [(cell, cell.measured.findings) for cell in self.cells]
+        return tuple((cell, findings) for cell, findings in pairs if findings is not None)
 
     @property
     def profiled(self) -> tuple[tuple[Cell, Breakdown], ...]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from groundspeed import __version__
+from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.plan import Cell as PlannedCell
 from groundspeed.deploy.report.content import Failure, Measured, ReportData
 from groundspeed.deploy.results import CellResult, RunResult
 
 
-def report_data(result: RunResult) -> ReportData:
-    """Return everything that a report of a run shows."""
+def report_data(
+    result: RunResult, findings: Mapping[PlannedCell, tuple[Finding, ...]] | None = None
+) -> ReportData:
+    """Return everything that a report of a run shows.
+
+    Args:
+        result: the run.
+        findings: what costs its cells time without need, where somebody looked.
+    """
+    known = findings or {}
+    measured = [_measured(cell, known.get(cell.cell)) for cell in result.cells]
     return ReportData(
-        measured=tuple(filter(None, map(_measured, result.cells))),
+        measured=tuple(filter(None, measured)),
         failures=tuple(failure for cell in result.cells for failure in _failures(cell)),
         command=result.run.command,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -20,7 +32,7 @@ def report_data(result: RunResult) -> ReportData:
     )
 
 
-def _measured(result: CellResult) -> Measured | None:
+def _measured(result: CellResult, findings: tuple[Finding, ...] | None) -> Measured | None:
     # A cell that was only profiled has the samples of that launch, taken before the profile.
     launches = result.launches or ((result.profile,) if result.profile else ())
     if result.artifact is None or not launches:
@@ -34,6 +46,7 @@ def _measured(result: CellResult) -> Measured | None:
         launches=launches,
         profile=result.profile,
         evaluation=result.evaluation,
+        findings=findings,
     )
 
 

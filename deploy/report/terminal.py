@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from groundspeed.deploy.feedback.breakdown import Breakdown
-from groundspeed.deploy.report import tables
+from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.report import findings, tables
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
 from groundspeed.deploy.report.correctness import (
@@ -43,6 +44,8 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
             for one in cells:
                 if one.is_slower:
                     yield Text(f"{one.name} is slower than fp32: {_culprit(one)}", style="red")
+        for cell, found in network.explained:
+            yield from _findings(cell, found)
         if network.profiled:
             yield _kinds(network)
         for cell, breakdown in network.profiled:
@@ -138,6 +141,20 @@ def _culprit(one: IntegerCell) -> str:
     if not worst or lost[worst] <= 0:
         return "no op of it takes longer"
     return f"{ms(lost[worst])} ms more in {worst}"
+
+
+def _findings(cell: Cell, found: Sequence[Finding]) -> Iterator[RenderableType]:
+    shown = findings.rows(tuple(found), least=findings.NOTABLE)
+    if not shown:
+        yield Text(f"\nNo pattern costs {cell.label} a notable time", style="bold")
+        return
+    first, *others = findings.HEADINGS
+    table = _table(f"\nWhat costs time without need in {cell.label}", first, *others)
+    for row in shown:
+        table.add_row(Text(row.name), *row.cells)
+    yield table
+    for row in shown:
+        yield Text.assemble((f"{row.name}: ", "bold"), f"{row.where}; ", "; ".join(row.notes))
 
 
 def _kinds(network: Network) -> Table:
