@@ -136,12 +136,15 @@ class ProfiledOp:
         outputs: names of the file's tensors that it produces, the last of a fused chain.
         inserted: whether the runtime added it (a layout conversion), so that no op of the file
             stands behind it.
+        reads: positions, among all executed ops, of those whose results it reads. Empty where it
+            reads the network's inputs only, and in all ops of a profile when nobody could tell.
     """
 
     name: str
     type: str
     outputs: tuple[str, ...] = ()
     inserted: bool = False
+    reads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

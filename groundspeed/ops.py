@@ -40,6 +40,8 @@ class Op:
         flops: floating-point additions and multiplications, 2 per multiply-accumulate; for other
             ops the documented convention of :mod:`groundspeed.models.cost`.
         memory_bytes: memory access cost: bytes of every input, weight and output, each once.
+        inputs: names of the ops whose results it reads; the network's inputs and its weights are
+            no ops. Empty in manifests that were written before this was known.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Op:
     macs: int
     flops: int
     memory_bytes: int
+    inputs: tuple[str, ...] = ()
 
     @property
     def intensity(self) -> float:

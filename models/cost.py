@@ -111,4 +111,9 @@ def _op(program: ExportedProgram, call: Call) -> Op:
         macs=macs,
         flops=2 * macs + rule.flops(call),
         memory_bytes=rule.memory_bytes(call),
+        inputs=tuple(
+            node.name
+            for node in call.node.all_input_nodes
+            if node.op == "call_function" and Call(node).outputs
+        ),
     )

@@ -8,7 +8,8 @@ operators that are left, at the least cost, as two spellings of one text are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundspeed.measurement import ProfiledOp
@@ -100,13 +101,44 @@ def align(nodes: Sequence[Node], executed: Sequence[Executed]) -> tuple[Profiled
     pairs = _pairs([nodes[index].op for index in left], [executed[i].name for i in delegated])
     owners |= {delegated[event]: left[node] for node, event in pairs}
     traced = set(owners.values())
+    flow = _reads(nodes, owners)
     return tuple(
-        _profiled(event.name, owners.get(index), nodes, traced)
+        _profiled(event.name, owners.get(index), nodes, traced, flow.get(index, ()))
         for index, event in enumerate(executed)
     )
 
 
-def _profiled(name: str, owner: int | None, nodes: Sequence[Node], traced: set[int]) -> ProfiledOp:
+def _reads(nodes: Sequence[Node], owners: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
+    """Return for each event the events whose results it reads.
+
+    What an operator without an event of its own computes comes from whatever computed its inputs.
+    Of several events of one operator, each reads what the one before computed.
+
+    Args:
+        nodes: the operators of the file, in its order.
+        owners: event -> operator.
+    """
+    events: dict[int, list[int]] = defaultdict(list)
+    for event in sorted(owners):
+        events[owners[event]].append(event)
+    makers: dict[str, frozenset[int]] = {}
+    found = {}
+    for index, node in enumerate(nodes):
+        sources = frozenset[int]().union(*(makers.get(name, ()) for name in node.inputs))
+        for event in events[index]:
+            found[event] = tuple(sorted(source for source in sources if source < event))
+            sources = frozenset({event})
+        makers |= dict.fromkeys(node.outputs, sources)
+    return found
+
+
+def _profiled(
+    name: str,
+    owner: int | None,
+    nodes: Sequence[Node],
+    traced: set[int],
+    reads: tuple[int, ...],
+) -> ProfiledOp:
     if owner is None:
         return ProfiledOp(name=name, type=name, inserted=True)
     last = nodes[owner]
@@ -114,7 +146,8 @@ def _profiled(name: str, owner: int | None, nodes: Sequence[Node], traced: set[i
         node = nodes[index]
         if index not in traced and node.op in _INTO_PREVIOUS and set(node.inputs) & {*last.outputs}:
             last = node
-    return ProfiledOp(name=f"{nodes[owner].op} {owner}", type=name, outputs=last.outputs)
+    own = f"{nodes[owner].op} {owner}"
+    return ProfiledOp(name=own, type=name, outputs=last.outputs, reads=reads)
 
 
 def _pairs(ops: Sequence[str], events: Sequence[str]) -> Iterator[tuple[int, int]]:

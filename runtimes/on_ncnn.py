@@ -16,6 +16,7 @@ import numpy as np
 from groundspeed.artifact import TensorSpec
 from groundspeed.errors import ArtifactError, InputError, LaunchError
 from groundspeed.measurement import OpProfile, Options, ProfiledOp
+from groundspeed.runtimes.data_flow import reads
 from groundspeed.runtimes.feeds import checked, file_of, random_feeds
 from groundspeed.runtimes.interleave import interleaved
 from groundspeed.runtimes.ncnn_bin import Integers, hands_on_integers, integer_steps, read_bin
@@ -134,9 +135,11 @@ class NcnnSession:
         times = interleaved(self.bind(inputs), passes.once, runs)
         kept = [passes.times[index] for index in times.counted]
         call_ns = round(statistics.median(passes.null))
+        flow = reads((layer.bottoms, layer.tops) for layer in layers)
         return OpProfile(
             ops=tuple(
-                ProfiledOp(name=layer.name, type=layer.type, outputs=layer.tops) for layer in layers
+                ProfiledOp(name=layer.name, type=layer.type, outputs=layer.tops, reads=sources)
+                for layer, sources in zip(layers, flow, strict=True)
             ),
             times_ns=tuple(
                 tuple(max(0, taken - call_ns) for taken in column)

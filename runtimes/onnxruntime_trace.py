@@ -14,11 +14,12 @@ from typing import Any
 
 from groundspeed.errors import LaunchError
 from groundspeed.measurement import ProfiledOp
+from groundspeed.runtimes.data_flow import reads
 from groundspeed.runtimes.onnx_wire import Node
 
 _KERNEL = "_kernel_time"
 _BLOCKED = "_nchwc"
-_FUSED = re.compile(r"_token_\d+$")
+_FUSED = re.compile(r"(/\w*Fusion/)?(_token_\d+)?$")
 _INSERTED = {"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"}
 
 
@@ -91,9 +92,9 @@ def traced_ops(
 
     The optimizer renames what it moves to its blocked layout (NCHWc): the node that makes the
     tensor ``relu_1`` becomes ``relu_1_nchwc`` and its output ``reorder_token_5``. The name is
-    undone where it gives a tensor of the file. A node that it fuses with the quantization around it
-    keeps its name, with a suffix (``conv_1_token_5``), and gives that node's tensors. Whatever else
-    is not of the file is left out.
+    undone where it gives a tensor of the file. A node that it fuses with others keeps the name of
+    one, with a suffix (``conv_1_token_5``, ``mul_1/QuickGeluFusion/``), and gives that node's
+    tensors. Whatever else is not of the file is left out.
 
     Args:
         trace: what was executed.
@@ -101,6 +102,8 @@ def traced_ops(
         original: nodes of the file.
     """
     outputs = {node.name: node.outputs for node in optimized}
+    inputs = {node.name: node.inputs for node in optimized}
+    flow = reads((inputs.get(name, ()), outputs.get(name, ())) for name, _ in trace.kernels)
     known = {name for node in original for name in node.outputs}
     fused = {node.name: node.outputs for node in original if node.name}
 
@@ -117,6 +120,7 @@ def traced_ops(
             type=kind,
             outputs=() if kind in _INSERTED else tensors(name),
             inserted=kind in _INSERTED,
+            reads=sources,
         )
-        for name, kind in trace.kernels
+        for (name, kind), sources in zip(trace.kernels, flow, strict=True)
     )

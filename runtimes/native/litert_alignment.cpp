@@ -160,8 +160,31 @@ bool reads_one_of(const TfliteNode& node, const std::vector<std::string>& tensor
   });
 }
 
+// For each event, the events whose results it reads; see the Python file.
+std::map<std::size_t, Positions> reads(const std::vector<TfliteNode>& nodes,
+                                       const std::map<std::size_t, std::size_t>& owners) {
+  std::map<std::size_t, std::vector<std::size_t>> events;  // operator -> events
+  for (const auto& [event, owner] : owners) events[owner].push_back(event);
+  std::map<std::string, std::set<std::size_t>> makers;
+  std::map<std::size_t, Positions> found;
+  for (std::size_t index = 0; index < nodes.size(); ++index) {
+    std::set<std::size_t> sources;
+    for (const std::string& input : nodes[index].inputs) {
+      const std::set<std::size_t>& made = makers[input];
+      sources.insert(made.begin(), made.end());
+    }
+    for (const std::size_t event : events[index]) {
+      found[event] = Positions(sources.begin(), sources.lower_bound(event));
+      sources = {event};
+    }
+    for (const std::string& output : nodes[index].outputs) makers[output] = sources;
+  }
+  return found;
+}
+
 ProfiledOp profiled(const std::string& name, std::size_t owner,
-                    const std::vector<TfliteNode>& nodes, const std::set<std::size_t>& traced) {
+                    const std::vector<TfliteNode>& nodes, const std::set<std::size_t>& traced,
+                    const Positions& reads) {
   const TfliteNode* last = &nodes[owner];
   for (std::size_t index = owner + 1; index < nodes.size(); ++index) {
     const TfliteNode& node = nodes[index];
@@ -170,7 +193,7 @@ ProfiledOp profiled(const std::string& name, std::size_t owner,
       last = &node;
     }
   }
-  return {nodes[owner].op + " " + std::to_string(owner), name, last->outputs};
+  return {nodes[owner].op + " " + std::to_string(owner), name, last->outputs, false, reads};
 }
 
 }  // namespace
@@ -200,12 +223,14 @@ std::vector<ProfiledOp> align(const std::vector<TfliteNode>& nodes,
     owners[delegated[event]] = left[op];
     traced.insert(left[op]);
   }
+  std::map<std::size_t, Positions> flow = reads(nodes, owners);
   std::vector<ProfiledOp> profile;
   for (std::size_t index = 0; index < executed.size(); ++index) {
     const auto owner = owners.find(index);
     const std::string& name = executed[index].name;
     profile.push_back(owner == owners.end() ? ProfiledOp{name, name, {}, true}
-                                            : profiled(name, owner->second, nodes, traced));
+                                            : profiled(name, owner->second, nodes, traced,
+                                                       flow[index]));
   }
   return profile;
 }

@@ -100,7 +100,8 @@ json::Value plain(const OpProfile& profile) {
     ops.push_back(json::Object{{"name", op.name},
                                {"type", op.type},
                                {"outputs", json::Value::list(op.outputs)},
-                               {"inserted", op.inserted}});
+                               {"inserted", op.inserted},
+                               {"reads", json::Value::list(op.reads)}});
   }
   for (const Durations& durations : profile.times_ns) {
     times.push_back(json::Value::list(durations));

@@ -199,10 +199,12 @@ class NcnnSession : public Session {
     OpProfile profile;
     profile.profiled_ns = times.profiled_ns;
     profile.plain_ns = times.plain_ns;
+    DataFlow flow;
     for (std::size_t index = 0; index < layers_.size(); ++index) {
       const NcnnLayer& layer = layers_[index];
       if (layer.type == "Input") continue;
-      profile.ops.push_back({layer.name, layer.type, layer.tops});
+      profile.ops.push_back({layer.name, layer.type, layer.tops, false,
+                             flow.next(layer.bottoms, layer.tops)});
       Durations& durations = profile.times_ns.emplace_back();
       for (const std::size_t run : times.counted) {
         durations.push_back(duration(records[run], net_.layers()[index]));

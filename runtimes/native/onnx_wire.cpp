@@ -82,6 +82,9 @@ std::vector<OnnxNode> onnx_nodes(std::string_view model) {
       messages(message, kNodeOutput, [&](std::string_view output) {
         if (!output.empty()) node.outputs.emplace_back(output);
       });
+      messages(message, kNodeInput, [&](std::string_view input) {
+        if (!input.empty()) node.inputs.emplace_back(input);
+      });
     });
   });
   return nodes;

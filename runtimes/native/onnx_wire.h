@@ -7,10 +7,11 @@
 
 namespace groundspeed {
 
-// One node of the main graph: its name and the tensors that it computes.
+// One node of the main graph: its name, and the tensors that it computes and reads.
 struct OnnxNode {
   std::string name;
   std::vector<std::string> outputs;
+  std::vector<std::string> inputs;
 };
 
 // The nodes of the main graph, in the file's order. Raises LaunchError: it is no ONNX file.

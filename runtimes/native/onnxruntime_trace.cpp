@@ -11,7 +11,8 @@
 namespace groundspeed {
 namespace {
 
-constexpr std::string_view kKernel = "_kernel_time", kBlocked = "_nchwc", kToken = "_token_";
+constexpr std::string_view kKernel = "_kernel_time", kBlocked = "_nchwc", kToken = "_token_",
+                           kFusion = "Fusion/";
 const std::set<std::string> kInserted = {"ReorderInput", "ReorderOutput", "MemcpyToHost",
                                          "MemcpyFromHost"};
 
@@ -63,13 +64,19 @@ std::vector<Run> runs(std::string_view text) {
   return made;
 }
 
-// A fused node's name has the suffix "_token_5".
+// A fused node's name has the suffix "_token_5", after "/QuickGeluFusion/" where it is fused twice.
 std::string without_token(const std::string& name) {
   const std::size_t at = name.rfind(kToken);
   if (at == std::string::npos || at + kToken.size() == name.size()) return name;
   const bool number = std::all_of(name.begin() + static_cast<std::ptrdiff_t>(at + kToken.size()),
                                   name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   return number ? name.substr(0, at) : name;
+}
+
+std::string without_fusion(const std::string& name) {
+  if (!ends_with(name, kFusion)) return name;
+  const std::size_t at = name.find_last_of('/', name.size() - 2);
+  return at == std::string::npos ? name : name.substr(0, at);
 }
 
 }  // namespace
@@ -99,9 +106,12 @@ Trace read_trace(std::string_view text, const std::vector<std::size_t>& counted)
 std::vector<ProfiledOp> traced_ops(const Trace& trace, const std::vector<OnnxNode>& optimized,
                                    const std::vector<OnnxNode>& original) {
   using Tensors = std::vector<std::string>;
-  std::map<std::string, Tensors> outputs, fused;
+  std::map<std::string, Tensors> inputs, outputs, fused;
   std::set<std::string> known;
-  for (const OnnxNode& node : optimized) outputs[node.name] = node.outputs;
+  for (const OnnxNode& node : optimized) {
+    inputs[node.name] = node.inputs;
+    outputs[node.name] = node.outputs;
+  }
   for (const OnnxNode& node : original) {
     known.insert(node.outputs.begin(), node.outputs.end());
     if (!node.name.empty()) fused[node.name] = node.outputs;
@@ -115,12 +125,14 @@ std::vector<ProfiledOp> traced_ops(const Trace& trace, const std::vector<OnnxNod
     for (const std::string& name : outputs[node]) {
       if (known.count(name) != 0) own.push_back(name);
     }
-    return own.empty() ? fused[without_token(node)] : own;
+    return own.empty() ? fused[without_fusion(without_token(node))] : own;
   };
+  DataFlow flow;
   std::vector<ProfiledOp> ops;
   for (const auto& [name, kind] : trace.kernels) {
     const bool inserted = kInserted.count(kind) != 0;
-    ops.push_back({name, kind, inserted ? Tensors() : tensors(name), inserted});
+    ops.push_back({name, kind, inserted ? Tensors() : tensors(name), inserted,
+                   flow.next(inputs[name], outputs[name])});
   }
   return ops;
 }

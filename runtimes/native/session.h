@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "data_flow.h"
 #include "job.h"
 
 namespace groundspeed {
@@ -17,6 +18,7 @@ struct ProfiledOp {
   std::string type;
   std::vector<std::string> outputs;
   bool inserted = false;
+  Positions reads = {};
 };
 
 using Durations = std::vector<std::int64_t>;  // nanoseconds

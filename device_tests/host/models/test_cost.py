@@ -230,6 +230,28 @@ def test_arithmetic_on_sizes_is_no_op() -> None:
     assert (op.name, op.output_shape) == ("view", (6, 2))
 
 
+def test_an_op_reads_ops_and_neither_weights_nor_inputs_nor_sizes() -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            left, right = self.linear(x).chunk(2, dim=1)
+            return torch.cat((left, x), dim=1) + torch.cat((x, right), dim=1)
+
+    reads = {op.name: op.inputs for op in ops_of(Halves(), (2, 4))}
+    assert reads == {
+        "linear": (),
+        "chunk": ("linear",),
+        "getitem": ("chunk",),
+        "getitem_1": ("chunk",),
+        "cat": ("getitem",),
+        "cat_1": ("getitem_1",),
+        "add": ("cat", "cat_1"),
+    }
+
+
 def test_totals_are_sums() -> None:
     ops = ops_of(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 3)), (1, 4, 8, 8))
     total = cost.totals(ops)

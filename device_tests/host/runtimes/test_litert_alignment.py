@@ -110,6 +110,22 @@ def test_stages_of_a_run_belong_to_no_operator() -> None:
     assert [op.inserted for op in align(chain("ADD"), executed)] == [True, False]
 
 
+def test_an_event_reads_what_the_events_of_its_sources_computed() -> None:
+    nodes = [
+        Node(op="CONV_2D", inputs=("x", "w"), outputs=("a",)),
+        Node(op="RESHAPE", inputs=("a",), outputs=("b",)),  # leaves no event
+        Node(op="LOGISTIC", inputs=("b",), outputs=("c",)),
+        Node(op="MUL", inputs=("b", "c"), outputs=("d",)),
+    ]
+    found = align(nodes, ran("Unheard Of", SEEN["CONV_2D"], SEEN["LOGISTIC"], SEEN["MUL"]))
+    assert [op.reads for op in found] == [(), (), (1,), (1, 2)]
+
+
+def test_the_second_part_of_an_operator_reads_the_first() -> None:
+    found = align(chain("ADD", "MUL", "SUB"), ran("Add", SEEN["MUL"], "Clamp (NC)", SEEN["SUB"]))
+    assert [op.reads for op in found] == [(), (0,), (1,), (2,)]
+
+
 @given(st.lists(st.sampled_from(sorted(SEEN)), max_size=12), st.data())
 def test_whatever_is_lost_or_added_order_is_kept_and_every_event_has_its_entry(
     ops: list[str], data: st.DataObject

@@ -21,6 +21,7 @@ FILE = (
         ("relu_1", "FusedConv", "relu", ("relu",)),
         ("relu_nchwc", "Conv", "reorder_token_5", ("relu",)),
         ("conv_1_token_5", "QLinearConv", "conv_1", ("conv",)),
+        ("relu_1/QuickGeluFusion/", "QuickGelu", "reorder_token_1", ("relu",)),
         ("split_1", "Split", "split_1_token_2", ("left", "right")),
         ("ReorderOutput", "ReorderOutput", "relu", ()),
         ("Transpose", "Transpose", "Transpose_out0", ()),
@@ -33,3 +34,15 @@ def test_an_executed_op_gives_the_tensors_of_the_node_that_it_was(
     trace = Trace(kernels=((executed, kind),), times_ns=((1000,),))
     (op,) = traced_ops(trace, [Node(executed, kind, (made,))], FILE)
     assert op.outputs == tensors
+
+
+def test_an_executed_op_reads_those_whose_tensors_the_optimizer_gave_it() -> None:
+    optimized = [
+        Node("relu_nchwc", "Conv", ("reorder_token_0",), ("x", "weight")),
+        Node("ReorderOutput", "ReorderOutput", ("relu",), ("reorder_token_0",)),
+        Node("split_1", "Split", ("left", "right"), ("relu",)),
+        Node("cat_1", "Concat", ("cat",), ("right", "relu", "left")),
+    ]
+    kernels = tuple((node.name, node.type) for node in optimized)
+    found = traced_ops(Trace(kernels=kernels, times_ns=((1000,),) * 4), optimized, FILE)
+    assert [op.reads for op in found] == [(), (0,), (1,), (1, 2)]
