@@ -1,0 +1,206 @@
+"""The patterns of the four guidelines, on networks that have them and on twins that do not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from device_tests.host.deploy.feedback.stage import stage, takes
+from groundspeed.deploy.feedback.convolutions import convolutions
+from groundspeed.deploy.feedback.detect import detect
+from groundspeed.deploy.feedback.patterns.catalog import PATTERNS
+from groundspeed.deploy.feedback.patterns.group_convolution import dense
+from groundspeed.deploy.feedback.patterns.pattern import Change
+from groundspeed.deploy.feedback.patterns.unbalanced_widths import balanced
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.ops import Op, OpKind
+
+IMAGE = torch.zeros(1, 3, 32, 32)
+FUSED = frozenset({OpKind.ACTIVATION})
+
+
+def conv(inputs: int, outputs: int, kernel: int = 1, **others: int) -> nn.Sequential:
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **others)
+    return nn.Sequential(layer, nn.ReLU())
+
+
+class Residual(nn.Module):
+    def __init__(self, inside: nn.Module, projection: nn.Module | None = None) -> None:
+        super().__init__()
+        self.inside, self.projection = inside, projection or nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inside(x) + self.projection(x)
+
+
+class Branches(nn.Module):
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class Gated(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(channels, 8, 1), nn.Conv2d(8, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        squeezed = torch.nn.functional.adaptive_avg_pool2d(x, 1)
+        return x * torch.sigmoid(self.up(torch.relu(self.down(squeezed))))
+
+
+def network(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(conv(3, 32, 3), *layers, conv(32, 32))
+
+
+def modules(scene: Scene, pattern: str) -> list[str]:
+    """Return the modules where a pattern is found."""
+    return [place.module for found in detect(scene, [pattern]) for place in found.finding.places]
+
+
+def change(scene: Scene, pattern: str) -> Change | None:
+    (found,) = detect(scene, [pattern])
+    return found.pattern.change(scene, found.sightings)
+
+
+def outputs(changed: Change) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes that the network without the pattern computes: it runs, then."""
+    made = changed.after.module(*changed.after.inputs)
+    return tuple(tuple(each.shape) for each in (made if isinstance(made, tuple) else (made,)))
+
+
+@pytest.mark.parametrize("name", tuple(PATTERNS))
+def test_a_clean_network_has_no_pattern_that_costs_anything_notable(name: str) -> None:
+    scene = stage(network(conv(32, 32, 3), conv(32, 32, 3)), IMAGE, fused=FUSED)
+    assert all(one.finding.attributed.share <= 0.03 for one in detect(scene, [name]))
+
+
+def test_activations_count_where_they_are_not_fused() -> None:
+    layers = network(conv(32, 32, 3))
+    assert modules(stage(layers, IMAGE), "activation") == ["0.1", "1.1", "2.1"]
+    assert modules(stage(layers, IMAGE, fused=FUSED), "activation") == []
+
+
+def test_what_an_activation_costs_is_the_time_of_its_ops() -> None:
+    scene = stage(network(), IMAGE)
+    (found,) = detect(scene, ["activation"])
+    alone = sum(takes(op) for op in scene.manifest.ops if op.kind is OpKind.ACTIVATION)
+    assert found.finding.attributed.time.ns == pytest.approx(alone)
+    assert found.finding.attributed.share == pytest.approx(alone / scene.profile.plain_ns[0])
+
+
+def test_a_network_without_its_activations_is_linear() -> None:
+    changed = change(stage(network(conv(32, 32)), IMAGE), "activation")
+    assert changed is not None
+    assert changed.before is None
+    run = changed.after.module
+    x, y = torch.randn(2, *IMAGE.shape)
+    zero = run(torch.zeros_like(x))
+    sum_of_both = run(x) - zero + run(y) - zero
+    torch.testing.assert_close(run(x + y) - zero, sum_of_both, rtol=1e-3, atol=1e-4)
+
+
+def test_widths_are_unbalanced_from_one_to_four() -> None:
+    layers = network(conv(32, 128), conv(128, 64), conv(64, 32))
+    assert modules(stage(layers, IMAGE, fused=FUSED), "unbalanced widths") == ["1.0"]
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(24, 144), (16, 96), (9, 108), (8, 256), (3, 40)])
+def test_balanced_widths_have_nearly_the_same_macs(inputs: int, outputs: int) -> None:
+    one, other = balanced(inputs, outputs)
+    assert one <= other <= 1.5 * one
+    assert one * other == pytest.approx(inputs * outputs, rel=0.15)
+
+
+def test_groups_are_found_and_depthwise_convolutions_are_not() -> None:
+    layers = network(conv(32, 64, groups=4), conv(64, 64, 3, groups=64), conv(64, 32))
+    scene = stage(layers, IMAGE, fused=FUSED)
+    assert modules(scene, "group convolution") == ["1.0"]
+    changed = change(scene, "group convolution")
+    assert changed is not None
+    assert changed.before is not None
+    assert outputs(changed) == ((1, 16, 32, 32),)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4, 8])
+def test_a_dense_convolution_in_place_of_groups_has_nearly_their_macs(groups: int) -> None:
+    scene = stage(nn.Conv2d(240, 240, 1, groups=groups), torch.zeros(1, 240, 8, 8))
+    ((_, one),) = convolutions(scene)
+    inputs, outputs = dense(one)
+    assert inputs * outputs == pytest.approx(240 * 240 / groups, rel=0.02)
+
+
+def test_slow_groups_are_blamed_for_what_they_take_beyond_a_good_convolution() -> None:
+    def slow(op: Op) -> int:
+        return takes(op) * (4 if op.kind is OpKind.GROUP else 1)
+
+    layers = network(conv(32, 32, 3), conv(32, 32, 3, groups=4))
+    (even,) = detect(stage(layers, IMAGE, fused=FUSED), ["group convolution"])
+    (found,) = detect(stage(layers, IMAGE, fused=FUSED, takes=slow), ["group convolution"])
+    assert found.finding.attributed.share > even.finding.attributed.share
+    assert found.finding.attributed.share > 0.3
+
+
+def test_branches_with_convolutions_are_parallel() -> None:
+    scene = stage(network(Branches(conv(32, 16), conv(32, 16, 3))), IMAGE, fused=FUSED)
+    assert modules(scene, "parallel branches") == ["1"]
+    changed = change(scene, "parallel branches")
+    assert changed is not None
+    assert changed.before is not None
+    before = changed.before.module(*changed.before.inputs)
+    assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 32, 32)]
+
+
+def test_a_residual_connection_is_no_branch_with_or_without_projection() -> None:
+    inside = nn.Sequential(conv(32, 32, 3), nn.Conv2d(32, 32, 3, padding=1))
+    for projection in (None, nn.Conv2d(32, 32, 1)):
+        scene = stage(network(Residual(inside, projection)), IMAGE, fused=FUSED)
+        assert modules(scene, "parallel branches") == []
+
+
+def test_residual_additions_are_bypassed_along_the_block() -> None:
+    inside = nn.Sequential(conv(32, 32, 3), nn.Conv2d(32, 32, 3, padding=1))
+    scene = stage(network(Residual(inside)), IMAGE, fused=FUSED)
+    assert modules(scene, "element-wise") == ["1"]
+    changed = change(scene, "element-wise")
+    assert changed is not None
+    assert changed.taken is not None
+    assert len(changed.taken) == 1
+    assert "1.inside.1.weight" in dict(changed.after.module.named_parameters())
+
+
+def test_an_addition_is_not_bypassed_where_a_projection_would_go_with_it() -> None:
+    inside = nn.Sequential(conv(32, 32, 3), nn.Conv2d(32, 32, 3, padding=1))
+    scene = stage(network(Residual(inside, nn.Conv2d(32, 32, 1))), IMAGE, fused=FUSED)
+    assert modules(scene, "element-wise") == ["1"]
+    assert change(scene, "element-wise") is None
+
+
+def test_a_gate_is_one_pattern_and_its_product_no_other() -> None:
+    scene = stage(network(Gated(32)), IMAGE, fused=FUSED)
+    (found,) = detect(scene, ["squeeze and excitation"])
+    (place,) = found.finding.places
+    assert place.module == "1"
+    assert len(place.ops) == 6
+    assert modules(scene, "element-wise") == []
+    changed = change(scene, "squeeze and excitation")
+    assert changed is not None
+    assert "adaptive_avg_pool2d" not in str(changed.after.module)
+
+
+def many(blocks: int) -> nn.Sequential:
+    tiny = [conv(32, 32, groups=32) for _ in range(blocks)]
+    return nn.Sequential(conv(3, 32, 3), nn.AdaptiveAvgPool2d(2), *tiny)
+
+
+@pytest.mark.parametrize(("blocks", "found"), [(3, 0), (20, 20)])
+def test_small_ops_count_where_they_are_many(blocks: int, found: int) -> None:
+    scene = stage(many(blocks), torch.zeros(1, 3, 8, 8), fused=FUSED)
+    small = modules(scene, "small ops")
+    assert [module for module in small if module.endswith(".0")] == [
+        f"{2 + block}.0" for block in range(found)
+    ]
