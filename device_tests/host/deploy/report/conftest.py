@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from groundspeed.artifact import Agreement, File, Manifest, Parity, Source, Step, TensorSpec
+from groundspeed.deploy.feedback.breakdown import Time
+from groundspeed.deploy.feedback.finding import Cost, Counterfactual, Evidence, Finding, Place
 from groundspeed.deploy.report.content import Failure, Measured, ReportData
 from groundspeed.measurement import Conditions, Launch, Machine, OpProfile, Options, ProfiledOp
 from groundspeed.ops import Op, OpKind
@@ -123,6 +127,52 @@ def data() -> ReportData:
         made_at="2026-11-22T20:10:00Z",
         version="0.0",
     )
+
+
+def cost(ms: float, half_width_ms: float, evidence: Evidence) -> Cost:
+    """Return a cost of the network that takes 2 ms."""
+    low, high = (ms - half_width_ms) * MS, (ms + half_width_ms) * MS
+    return Cost(time=Time(ns=ms * MS, low_ns=low, high_ns=high), share=ms / 2, evidence=evidence)
+
+
+def finding(
+    name: str, attributed_ms: float, measured_ms: float | None = None, *, places: int = 1
+) -> Finding:
+    """Return a finding in modules ``stage.<n>``; what was measured is of all its places."""
+    attributed = cost(attributed_ms, 0.01, Evidence.ATTRIBUTED)
+    tried = None
+    if measured_ms is not None:
+        tried = Counterfactual(
+            instead="the identity",
+            places=places,
+            attributed=attributed,
+            measured=cost(measured_ms, 0.02, Evidence.MEASURED),
+            rounds=8,
+        )
+    return Finding(
+        pattern=name,
+        guideline="G4",
+        places=tuple(
+            Place(module=f"stage.{n}", line=f"/home/net.py:{n}", ops=("relu",), what="a | b")
+            for n in range(places)
+        ),
+        attributed=attributed,
+        counterfactual=tried,
+        untried="" if tried else "the budget has no time",
+        advice="use <fewer>",
+    )
+
+
+@pytest.fixture
+def explained(data: ReportData) -> ReportData:
+    """The same, with findings in the first runtime, and none in the second."""
+    found = (
+        finding("small", 0.002),
+        finding("believed", 0.2, 0.21, places=5),
+        finding("contradicted", 0.3, 0.1),
+    )
+    one, other = data.measured
+    return replace(data, measured=(replace(one, findings=found), replace(other, findings=())))
 
 
 @pytest.fixture
