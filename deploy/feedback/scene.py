@@ -94,5 +94,8 @@ class Scene:
     @functools.cached_property
     def _owners(self) -> dict[str, int]:
         return {
-            op.name: position for position, row in enumerate(self.executed) for op in row.op.covers
+            op.name: position
+            for position, row in enumerate(self.executed)
+            for op in row.op.covers
+            if not row.op.part
         }

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from groundspeed.artifact import Manifest, Source
 from groundspeed.deploy.feedback.align import Attribution, attribute, common_module
+from groundspeed.deploy.vocabulary import WITH_MACS
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
 
 KIND = OpKind
+WORDS = ("Conv", "Add", "Sigmoid", "Transpose", "QuantizeLinear", "MeanPool", "Frobnicate")
+Reads = list[tuple[int, ...]]
 
 
-def op(name: str, kind: OpKind, module: str = "", macs: int = 0) -> Op:
+def op(
+    name: str,
+    kind: OpKind,
+    module: str = "",
+    macs: int = 0,
+    inputs: tuple[str, ...] = (),
+    costs: int = 8,
+) -> Op:
     return Op(
         name=name,
         kind=kind,
@@ -19,15 +32,21 @@ def op(name: str, kind: OpKind, module: str = "", macs: int = 0) -> Op:
         output_shape=(1, 8),
         parameters=0,
         macs=macs,
-        flops=2 * macs or 8,
-        memory_bytes=64,
+        flops=2 * macs or costs,
+        memory_bytes=8 * costs,
+        inputs=inputs,
     )
 
 
 def join(
-    ops: list[Op], tensors: dict[str, str], executed: list[tuple[str, str]], inserted: str = ""
+    ops: list[Op],
+    tensors: dict[str, str],
+    executed: list[tuple[str, str]],
+    inserted: str = "",
+    reads: list[tuple[int, ...]] | None = None,
 ) -> Attribution:
     """Attribute executed ops, given as (engine's word, output tensor)."""
+    reads = reads or [()] * len(executed)
     manifest = Manifest(
         runtime="onnxruntime",
         format="onnx",
@@ -41,7 +60,13 @@ def join(
     )
     profile = OpProfile(
         ops=tuple(
-            ProfiledOp(name=f"{i}", type=word, outputs=(output,), inserted=output == inserted)
+            ProfiledOp(
+                name=f"{i}",
+                type=word,
+                outputs=(output,),
+                inserted=output == inserted,
+                reads=reads[i],
+            )
             for i, (word, output) in enumerate(executed)
         ),
         times_ns=tuple((10 * (i + 1),) for i in range(len(executed))),
@@ -68,11 +93,11 @@ def test_a_fused_residual_goes_around_the_branch_that_was_written_in_between() -
     ops = [
         op("conv", KIND.CONVOLUTION, "block.conv", macs=100),
         op("down", KIND.POINTWISE, "block.down", macs=10),
-        op("add", KIND.ELEMENTWISE, "block"),
-        op("relu", KIND.ACTIVATION, "block.relu"),
+        op("add", KIND.ELEMENTWISE, "block", inputs=("conv", "down")),
+        op("relu", KIND.ACTIVATION, "block.relu", inputs=("add",)),
     ]
     executed = [("Conv", "d"), ("FusedConv", "y")]
-    attribution = join(ops, {"d": "down", "y": "relu"}, executed)
+    attribution = join(ops, {"d": "down", "y": "relu"}, executed, reads=[(), (0,)])
     assert covered(attribution) == [["down"], ["conv", "add", "relu"]]
     assert [one.macs for one in attribution.ops] == [10, 100]
 
@@ -136,6 +161,169 @@ def test_without_any_tie_the_engine_word_names_the_kind() -> None:
 def test_ops_at_the_end_that_vanished_go_to_the_last_executed_one() -> None:
     ops = [op("fc", KIND.LINEAR, "fc", macs=5), op("view", KIND.DATA_MOVEMENT)]
     assert covered(join(ops, {"y": "fc"}, [("Gemm", "y")])) == [["fc", "view"]]
+
+
+def test_an_activation_in_two_ops_is_charged_for_both_and_counted_once() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "stem.0", macs=100),
+        op("silu", KIND.ACTIVATION, "stem.1", inputs=("conv",)),
+    ]
+    executed = [("Convolution", "c"), ("Sigmoid (NC)", "?"), ("Multiply (ND)", "s")]
+    attribution = join(ops, {"c": "conv", "s": "silu"}, executed, reads=[(), (0,), (0, 1)])
+    assert covered(attribution) == [["conv"], ["silu"], ["silu"]]
+    assert [one.part for one in attribution.ops] == [False, True, False]
+    assert [one.flops for one in attribution.ops] == [200, 0, 8]
+    assert [one.kind for one in attribution.ops] == [KIND.CONVOLUTION] + 2 * [KIND.ACTIVATION]
+
+
+def test_an_activation_whose_name_was_lost_is_not_charged_to_the_convolution() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "0", macs=100),
+        op("silu", KIND.ACTIVATION, "1", inputs=("conv",)),
+        op("conv_1", KIND.CONVOLUTION, "2", macs=100, inputs=("silu",)),
+    ]
+    executed = [("Conv", "a"), ("QuickGelu", "?"), ("Conv", "b")]
+    attribution = join(ops, {"a": "conv", "b": "conv_1"}, executed, reads=[(), (0,), (1,)])
+    assert covered(attribution) == [["conv"], ["silu"], ["conv_1"]]
+
+
+def test_an_addition_with_a_fused_activation_is_no_part_of_the_convolution_before() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "block.conv", macs=100),
+        op("conv_1", KIND.CONVOLUTION, "block.conv", macs=100, inputs=("conv",)),
+        op("add", KIND.ELEMENTWISE, "block", inputs=("conv", "conv_1")),
+        op("relu", KIND.ACTIVATION, "block.relu", inputs=("add",)),
+    ]
+    executed = [("Convolution", "a"), ("Convolution", "b"), ("Add (ND)", "r")]
+    tensors = {"a": "conv", "b": "conv_1", "r": "relu"}
+    attribution = join(ops, tensors, executed, reads=[(), (0,), (0, 1)])
+    assert covered(attribution) == [["conv"], ["conv_1"], ["add", "relu"]]
+
+
+def test_an_activation_fused_into_a_convolution_is_not_charged_to_the_split_after_it() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "a", macs=100),
+        op("relu", KIND.ACTIVATION, "a", inputs=("conv",)),
+        op("chunk", KIND.DATA_MOVEMENT, inputs=("relu",), costs=0),
+        op("left", KIND.DATA_MOVEMENT, inputs=("chunk",)),
+    ]
+    executed = [("QLinearConv", "c"), ("Split", "l")]
+    attribution = join(ops, {"c": "conv", "l": "left"}, executed, reads=[(), (0,)])
+    assert covered(attribution) == [["conv", "relu"], ["left"]]
+    assert [one.name for one in attribution.vanished] == ["chunk"]
+
+
+def test_a_pooling_in_two_ops_is_charged_for_both() -> None:
+    ops = [
+        op("relu", KIND.ACTIVATION, "last"),
+        op("pool", KIND.POOLING, "pool", inputs=("relu",)),
+        op("fc", KIND.LINEAR, "fc", macs=10, inputs=("pool",)),
+    ]
+    executed = [("Clamp", "r"), ("Sum (ND)", "?"), ("Multiply (ND)", "p"), ("FullyConnected", "f")]
+    tensors = {"r": "relu", "p": "pool", "f": "fc"}
+    attribution = join(ops, tensors, executed, reads=[(), (0,), (1,), (2,)])
+    assert covered(attribution) == [["relu"], ["pool"], ["pool"], ["fc"]]
+    assert [one.module for one in attribution.ops] == ["last", "pool", "pool", "fc"]
+
+
+def test_a_reorder_without_a_name_is_charged_to_the_value_that_it_moves() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "stem.conv", macs=100),
+        op("fc", KIND.LINEAR, "head", macs=10, inputs=("conv",)),
+    ]
+    executed = [("Conv", "c"), ("ReorderOutput", "?"), ("Gemm", "f")]
+    tensors = {"c": "conv", "f": "fc"}
+    reorder = join(ops, tensors, executed, inserted="?", reads=[(), (0,), (1,)]).ops[1]
+    assert (reorder.covers, reorder.inserted, reorder.tied) == ((), True, True)
+    assert (reorder.module, reorder.kind) == ("stem.conv", KIND.DATA_MOVEMENT)
+    assert reorder.moves is not None
+    assert reorder.moves.name == "conv"
+
+
+def test_what_converts_an_input_of_the_network_is_charged_to_what_reads_it() -> None:
+    ops = [op("conv", KIND.CONVOLUTION, "stem.conv", macs=100), op("relu", KIND.ACTIVATION, "act")]
+    executed = [("QuantizeLinear", "?"), ("Transpose", "??"), ("QLinearConv", "r")]
+    found = join(ops, {"r": "relu"}, executed, reads=[(), (0,), (1,)]).ops
+    assert [one.module for one in found] == ["stem.conv"] * 3
+    assert [one.kind for one in found[:2]] == [KIND.QUANTIZE, KIND.DATA_MOVEMENT]
+    assert [one.inserted for one in found] == [False, True, False]
+    assert all(one.tied for one in found)
+
+
+def test_what_nobody_knows_is_not_tied() -> None:
+    ops = [op("conv", KIND.CONVOLUTION, "stem", macs=100)]
+    executed = [("Buffer sync", "?"), ("Conv", "c"), ("Frobnicate", "??")]
+    found = join(ops, {"c": "conv"}, executed, inserted="?", reads=[(), (), (1,)]).ops
+    assert [one.tied for one in found] == [False, True, False]
+
+
+def test_branches_keep_their_own_activations() -> None:
+    """Two branches, written one after the other, each fused; the sum is computed by itself."""
+    ops = [
+        op("stem", KIND.CONVOLUTION, "stem", macs=100),
+        op("left", KIND.CONVOLUTION, "left.0", macs=100, inputs=("stem",)),
+        op("left_act", KIND.ACTIVATION, "left.1", inputs=("left",)),
+        op("right", KIND.CONVOLUTION, "right.0", macs=100, inputs=("stem",)),
+        op("right_act", KIND.ACTIVATION, "right.1", inputs=("right",)),
+        op("add", KIND.ELEMENTWISE, "", inputs=("left_act", "right_act")),
+    ]
+    # One branch keeps the name of its convolution, the other that of its activation.
+    executed = [("Conv", "s"), ("Conv", "l"), ("FusedConv", "r"), ("Add", "a")]
+    tensors = {"s": "stem", "l": "left", "r": "right_act", "a": "add"}
+    attribution = join(ops, tensors, executed, reads=[(), (0,), (0,), (1, 2)])
+    assert covered(attribution) == [["stem"], ["left", "left_act"], ["right", "right_act"], ["add"]]
+
+
+def test_a_view_that_nobody_executes_has_vanished() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "conv", macs=100),
+        op("view", KIND.DATA_MOVEMENT, inputs=("conv",), costs=0),
+        op("fc", KIND.LINEAR, "fc", macs=10, inputs=("view",)),
+    ]
+    executed = [("Conv", "c"), ("Gemm", "f")]
+    attribution = join(ops, {"c": "conv", "f": "fc"}, executed, reads=[(), (0,)])
+    assert covered(attribution) == [["conv"], ["fc"]]
+    assert [one.name for one in attribution.vanished] == ["view"]
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> tuple[list[Op], dict[str, str], list[tuple[str, str]], Reads]:
+    """A random network, and a random run of a random choice of words, tied at random."""
+    kinds = draw(st.lists(st.sampled_from(list(KIND)), min_size=1, max_size=8))
+    names = [f"op{i}" for i in range(len(kinds))]
+    ops = [
+        op(
+            name,
+            kind,
+            macs=9 if kind in WITH_MACS else 0,
+            inputs=tuple(draw(st.sets(st.sampled_from(names[:i])) if i else st.just(()))),
+            costs=draw(st.sampled_from((0, 8))),
+        )
+        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    words = draw(st.lists(st.sampled_from(WORDS), max_size=8))
+    executed = [(word, f"t{i}") for i, word in enumerate(words)]
+    reads = [
+        tuple(sorted(draw(st.sets(st.integers(0, i - 1))))) if i else () for i in range(len(words))
+    ]
+    tied = st.sampled_from([None, *names])
+    tensors = {tensor: name for _, tensor in executed if (name := draw(tied)) is not None}
+    return ops, tensors, executed, reads
+
+
+@given(profiles())
+def test_no_work_is_lost_or_counted_twice(
+    drawn: tuple[list[Op], dict[str, str], list[tuple[str, str]], Reads],
+) -> None:
+    ops, tensors, executed, reads = drawn
+    attribution = join(ops, tensors, executed, reads=reads)
+    borne = [one for row in attribution.ops if not row.part for one in row.covers]
+    left = [*attribution.uncharged, *attribution.vanished]
+    assert sorted(one.name for one in (*borne, *left)) == sorted(one.name for one in ops)
+    assert sum(row.macs for row in attribution.ops) == sum(one.macs for one in borne)
+    for row in attribution.ops:
+        assert not (row.covers and row.moves)
+        assert len(row.covers) == 1 or not row.part
 
 
 def test_common_module() -> None:

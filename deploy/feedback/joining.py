@@ -1,0 +1,221 @@
+"""Which executed op computes which op of the network: the rules, one after another.
+
+Export tied tensors of the file to the ops of the network that compute the same values. Both graphs
+are cut at the values that are known in both: what hangs together between the cuts, on either side,
+is a *region*, and its executed ops compute its ops of the network. Inside a region:
+
+1. What an executed op computes by its values is its own. Of several that compute one op, the first
+   one owns it, the others help. Moving or converting data computes nothing, so that an inserted
+   layout conversion does not pass for the convolution whose values it moves.
+2. An executed op whose word tells a kind of work that it does not own yet takes the first op of
+   that kind that nobody owns: a "FusedConv" with the values of an activation takes the convolution
+   before it, a "QuickGelu" without any known value takes the activation.
+3. What is left was fused. An activation, an addition or the like goes to what computed its latest
+   input, for runtimes fuse them behind and not before; all else goes to what reads it.
+4. Executed ops that own nothing, and compute, help whatever reads them: LiteRT's sigmoid before a
+   multiplication is a part of SiLU.
+
+An op that costs nothing on paper (a view) and was not executed has vanished, and nobody owns it.
+In a manifest from before data flow was known, the order of the ops stands for it; then light ops of
+one branch may be shown with its neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from groundspeed.artifact import Manifest
+from groundspeed.deploy.feedback.flow import Regions, canonical_flow, executed_flow, nearest
+from groundspeed.deploy.vocabulary import WITH_MACS, kind_of
+from groundspeed.measurement import ProfiledOp
+from groundspeed.ops import OpKind
+
+# What a runtime computes on the values that a convolution or a linear layer has just made.
+_FOLLOWS = frozenset({OpKind.ACTIVATION, OpKind.ELEMENTWISE, OpKind.NORMALIZATION})
+_MOVING = frozenset({OpKind.DATA_MOVEMENT, OpKind.QUANTIZE})
+_AVERAGING = frozenset({OpKind.POOLING, OpKind.REDUCTION})
+
+
+class Joining:
+    """What each executed op owns, helps with or moves; ops are named by their positions.
+
+    Args:
+        manifest: of the file.
+        executed: what the runtime executed.
+
+    Attributes:
+        owned: for each executed op, the ops of the network that it computes, in order.
+        helped: executed op -> the op of the network that it computes a part of.
+        owners: op of the network -> the executed op that owns it.
+        ties: for each executed op, the ops of the network that have the values of its outputs.
+    """
+
+    def __init__(self, manifest: Manifest, executed: Sequence[ProfiledOp]) -> None:
+        places = {op.name: place for place, op in enumerate(manifest.ops)}
+        tensors = manifest.tensors or {}
+        self.ties: Final = [
+            tuple(places[tensors[name]] for name in op.outputs if tensors.get(name) in places)
+            for op in executed
+        ]
+        self.owned: Final[list[list[int]]] = [[] for _ in executed]
+        self.helped: Final[dict[int, int]] = {}
+        self.owners: Final[dict[int, int]] = {}
+        self._ops = manifest.ops
+        self._executed = executed
+        self._words = [kind_of(op.type) for op in executed]
+        self._network = canonical_flow(manifest.ops)
+        self._run = executed_flow(executed)
+        self._by_values()
+        self._by_kinds()
+        if not any(op.inputs for op in manifest.ops):
+            self._by_order()
+        self._by_flow()
+        self._helpers()
+        for owned in self.owned:
+            owned.sort()
+
+    def moves(self, position: int) -> bool:
+        """Return whether an executed op changes where or how values are kept, not the values."""
+        return self._executed[position].inserted or self._words[position] in _MOVING
+
+    def value(self, position: int) -> int | None:
+        """Return the op of the network whose value an executed op moves, if that is known.
+
+        Where it moves an input of the network, it is the op that reads it.
+        """
+        if self.ties[position]:
+            return self.ties[position][-1]
+        before = nearest(self._run.sources[position], self._run.sources, self._is_known)
+        for source in sorted(before, reverse=True):
+            return self._last(source)
+        after = nearest(self._run.readers[position], self._run.readers, self._is_known)
+        for reader in sorted(after):
+            return self.owned[reader][0] if self.owned[reader] else self._last(reader)
+        return None
+
+    def _by_values(self) -> None:
+        for position, ties in enumerate(self.ties):
+            for place in ties:
+                movement = self._ops[place].kind is OpKind.DATA_MOVEMENT
+                quantizes = self._words[position] is OpKind.QUANTIZE
+                inserted = self._executed[position].inserted
+                if inserted or quantizes or (self.moves(position) and not movement):
+                    continue
+                owner = self.owners.get(place)
+                if owner is None:
+                    self._own(position, place)
+                elif not self.moves(position) or self._same_op(position, owner):
+                    self.helped[position] = place
+
+    def _by_kinds(self) -> None:
+        for region in self._regions():
+            free = [place for place in region if place < len(self._ops) and self._is_free(place)]
+            for member in region:
+                position = member - len(self._ops)
+                if position >= 0:
+                    taken = next((place for place in free if self._lacks(position, place)), None)
+                    if taken is not None:
+                        self._own(position, taken)
+                        free.remove(taken)
+
+    def _by_order(self) -> None:
+        """Give layers that nobody owns to the next executed ops that can be such layers."""
+        for place, op in enumerate(self._ops):
+            if op.macs and self._is_free(place):
+                later = (self.owners.get(each) for each in range(place + 1, len(self._ops)))
+                for position in later:
+                    if position is not None and self._lacks(position, place):
+                        self._own(position, place)
+                        break
+
+    def _by_flow(self) -> None:
+        owned = self.owners.__contains__
+        for place, op in enumerate(self._ops):
+            if op.macs or not self._is_free(place):
+                continue
+            sources = nearest(self._network.sources[place], self._network.sources, owned)
+            readers = nearest(self._network.readers[place], self._network.readers, owned)
+            before = sorted(self.owners[each] for each in sources)
+            after = sorted(self.owners[each] for each in readers)
+            computing = [position for position in before if not self.moves(position)]
+            if op.kind in _FOLLOWS and computing:
+                self._own(computing[-1], place)
+            elif after or before:
+                self._own(after[0] if after else before[-1], place)
+
+    def _helpers(self) -> None:
+        # From the end: what helps a helper finds it settled.
+        for position in reversed(range(len(self._executed))):
+            if self.moves(position) or self._is_known(position):
+                continue
+            readers = nearest(self._run.readers[position], self._run.readers, self._is_known)
+            for reader in sorted(readers):
+                self.helped[position] = self._part(reader, self._words[position])
+                break
+
+    def _regions(self) -> Iterable[tuple[int, ...]]:
+        """Return regions of ops of the network and, counted after these, executed ops."""
+        first = len(self._ops)
+        regions = Regions(first + len(self._executed))
+        known = set[int]()
+        for position, ties in enumerate(self.ties):
+            known.update(ties)
+            if not ties:
+                regions.join(*(first + each for each in (position, *self._run.readers[position])))
+            elif self._computes(position) or not self.owners.keys() >= set(ties):
+                regions.join(first + position, *ties)
+        for place, readers in enumerate(self._network.readers):
+            if place not in known:
+                regions.join(place, *readers)
+        return regions
+
+    def _computes(self, position: int) -> bool:
+        return bool(self.owned[position]) or position in self.helped
+
+    def _own(self, position: int, place: int) -> None:
+        self.owners[place] = position
+        self.owned[position].append(place)
+
+    def _is_free(self, place: int) -> bool:
+        op = self._ops[place]
+        return place not in self.owners and bool(op.flops or op.memory_bytes)
+
+    def _lacks(self, position: int, place: int) -> bool:
+        """Return whether an executed op does such work by its word, and owns none yet."""
+        wanted = _sort_of(self._ops[place].kind)
+        word = _sort_of(self._words[position])
+        if self.moves(position) or wanted in _MOVING:
+            return False
+        if word is OpKind.OTHER:
+            return not self.owned[position]
+        return word is wanted and all(
+            _sort_of(self._ops[each].kind) is not word for each in self.owned[position]
+        )
+
+    def _is_known(self, position: int) -> bool:
+        return bool(self.ties[position]) or self._computes(position)
+
+    def _last(self, position: int) -> int:
+        """Return the op of the network whose value an executed op gives."""
+        if position in self.helped:
+            return self.helped[position]
+        return (self.owned[position] or self.ties[position])[-1]
+
+    def _part(self, position: int, word: OpKind) -> int:
+        """Return the op that work of a kind is a part of, where it serves an executed op."""
+        if position in self.helped or not self.owned[position]:
+            return self._last(position)
+        owned = self.owned[position]
+        alike = [each for each in owned if (self._ops[each].macs > 0) is (word in WITH_MACS)]
+        return (alike or owned)[0]
+
+    def _same_op(self, position: int, other: int) -> bool:
+        return self._executed[position].name == self._executed[other].name
+
+
+def _sort_of(kind: OpKind) -> OpKind:
+    """Return one kind for all that runtimes call by each other's names."""
+    if kind in WITH_MACS:
+        return OpKind.CONVOLUTION
+    return OpKind.REDUCTION if kind in _AVERAGING else kind
