@@ -107,6 +107,7 @@ class Breakdown:
         rest: ``plain - ops_total``: dispatch, and what no timer saw. Negative when some of the
             profiler's cost lies inside the ops' times.
         closure: ``ops_total / plain``.
+        coverage: share of ``ops_total`` in ops that are tied to the network; 1 without any ops.
         ops: in order of execution.
         kinds: the costliest first.
         modules: every module with an op inside, as a tree printed line by line: a module comes
@@ -122,6 +123,7 @@ class Breakdown:
     between_ops: Time
     rest: Time
     closure: float
+    coverage: float
     ops: tuple[OpRow, ...]
     kinds: tuple[KindRow, ...]
     modules: tuple[ModuleRow, ...]
@@ -172,6 +174,7 @@ def break_down(manifest: Manifest, profile: OpProfile) -> Breakdown:
         between_ops=_time(profiled - total),
         rest=_time(plain - total),
         closure=float(total[0] / plain[0]),
+        coverage=_coverage(attribution.ops, averages),
         ops=tuple(
             _op_row(op, average, plain)
             for op, average in zip(attribution.ops, averages, strict=True)
@@ -203,6 +206,12 @@ def charged(
 def _time(samples: Floats) -> Time:
     low, high = np.quantile(samples[1:], (0.025, 0.975))
     return Time(ns=float(samples[0]), low_ns=float(low), high_ns=float(high))
+
+
+def _coverage(ops: Iterable[AttributedOp], averages: Iterable[Floats]) -> float:
+    times = [(op.tied, float(average[0])) for op, average in zip(ops, averages, strict=True)]
+    total = sum(time for _, time in times)
+    return sum(time for tied, time in times if tied) / total if total > 0 else 1.0
 
 
 def _op_row(op: AttributedOp, average: Floats, plain: Floats) -> OpRow:

@@ -169,6 +169,8 @@ def _kinds(network: Network) -> Table:
     table.add_row("without the profiler", *plain, style="bold")
     closure = [f"{breakdown.closure:.3f}" for _, breakdown in network.profiled]
     table.add_row("sum of all ops ÷ end to end", *closure, style="dim")
+    coverage = [percent(breakdown.coverage) for _, breakdown in network.profiled]
+    table.add_row("of it tied to the network", *coverage, style="dim")
     return table
 
 

@@ -102,6 +102,19 @@ def test_no_multiplication_is_lost_or_counted_twice(breakdown: Breakdown) -> Non
 
 
 @settings(max_examples=40, deadline=None)
+@given(breakdowns())
+def test_what_is_not_tied_is_missing_in_the_coverage(breakdown: Breakdown) -> None:
+    missing = sum(row.time.ns for row in breakdown.ops if not row.op.tied)
+    assert breakdown.coverage == pytest.approx(1 - missing / breakdown.ops_total.ns)
+
+
+def test_coverage_is_by_time_and_not_by_number() -> None:
+    times = [[900] * 4, [100] * 4]
+    kinds = [OpKind.POINTWISE, OpKind.ACTIVATION]
+    assert make(kinds, ["", ""], [True, False], times).coverage == pytest.approx(0.9)
+
+
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 10**6), min_size=4, max_size=40).filter(lambda x: len(x) % 4 == 0))
 def test_the_midmean_is_scipys_trimmed_mean(times: list[int]) -> None:
     breakdown = make([OpKind.POINTWISE], [""], [True], [times])
