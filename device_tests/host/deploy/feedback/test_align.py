@@ -5,37 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundspeed.artifact import Manifest, Source
+from device_tests.host.deploy.feedback.by_hand import Reads, op, profiled
 from groundspeed.deploy.feedback.align import Attribution, attribute, common_module
 from groundspeed.deploy.vocabulary import WITH_MACS
-from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
 
 KIND = OpKind
 WORDS = ("Conv", "Add", "Sigmoid", "Transpose", "QuantizeLinear", "MeanPool", "Frobnicate")
-Reads = list[tuple[int, ...]]
-
-
-def op(
-    name: str,
-    kind: OpKind,
-    module: str = "",
-    macs: int = 0,
-    inputs: tuple[str, ...] = (),
-    costs: int = 8,
-) -> Op:
-    return Op(
-        name=name,
-        kind=kind,
-        module=module,
-        line=f"net.py:{len(name)}",
-        output_shape=(1, 8),
-        parameters=0,
-        macs=macs,
-        flops=2 * macs or costs,
-        memory_bytes=8 * costs,
-        inputs=inputs,
-    )
 
 
 def join(
@@ -43,37 +19,9 @@ def join(
     tensors: dict[str, str],
     executed: list[tuple[str, str]],
     inserted: str = "",
-    reads: list[tuple[int, ...]] | None = None,
+    reads: Reads | None = None,
 ) -> Attribution:
-    """Attribute executed ops, given as (engine's word, output tensor)."""
-    reads = reads or [()] * len(executed)
-    manifest = Manifest(
-        runtime="onnxruntime",
-        format="onnx",
-        precision="fp32",
-        files=(),
-        inputs=(),
-        outputs=(),
-        source=Source(name="net", spec="net", digest=""),
-        ops=tuple(ops),
-        tensors=tensors,
-    )
-    profile = OpProfile(
-        ops=tuple(
-            ProfiledOp(
-                name=f"{i}",
-                type=word,
-                outputs=(output,),
-                inserted=output == inserted,
-                reads=reads[i],
-            )
-            for i, (word, output) in enumerate(executed)
-        ),
-        times_ns=tuple((10 * (i + 1),) for i in range(len(executed))),
-        profiled_ns=(1000,),
-        plain_ns=(900,),
-    )
-    return attribute(manifest, profile)
+    return attribute(*profiled(ops, tensors, executed, inserted=inserted, reads=reads))
 
 
 def covered(attribution: Attribution) -> list[list[str]]:
