@@ -1,9 +1,8 @@
 """Two ways of running one network, in pairs of fresh processes that take turns.
 
-Both processes of a pair are alive at once and only one runs at a time: the other is stopped
-(SIGSTOP), and every tenth of a second they change places. So both see the same machine, however its
-clock and its neighbours change within seconds, and each is still a whole launch. The few inferences
-that a stop falls into take far too long; medians do not see them.
+Both processes of a pair are alive at once and only one computes at a time: every tenth of a second
+they change places. So both see the same machine, however its clock and its neighbours change within
+seconds, and each is still a whole launch.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ import numpy as np
 from scipy.stats import bootstrap
 from subjects import Subject
 
+from groundspeed.deploy.targets.turns import stop, take_turns
 from groundspeed.documents import from_plain, to_plain
 from groundspeed.measurement import Launch
 
-TURN_S = 0.1
 AGENT = (sys.executable, "-P", "-m", "groundspeed.runtimes.agent")
 
 
@@ -94,9 +93,7 @@ def by_turns(ways: Sequence[Way]) -> list[float]:
     """Run all of them to their ends, one at a time by turns; return the median latency of each."""
     with contextlib.ExitStack() as stack:
         started = [stack.enter_context(_started(way)) for way in ways]
-        while alive := [process for process, _ in started if process.poll() is None]:
-            for process in alive:
-                _take_turn(process)
+        take_turns([process for process, _ in started])
         return [
             way.latency_ns(_printed(process, output))
             for way, (process, output) in zip(ways, started, strict=True)
@@ -122,21 +119,12 @@ def _started(way: Way) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
             text=True,
         )
         try:
-            os.killpg(process.pid, signal.SIGSTOP)
+            stop(process)
             yield process, output
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _take_turn(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGCONT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(TURN_S)
-            return
-        os.killpg(process.pid, signal.SIGSTOP)
 
 
 def _printed(process: subprocess.Popen[str], output: IO[str]) -> str:

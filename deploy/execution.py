@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from groundspeed.artifact import Artifact, Source
 from groundspeed.deploy import comparability, statistics
@@ -24,7 +25,7 @@ from groundspeed.deploy.plan import Cell, Stop, job
 from groundspeed.deploy.scoring import Scorer, score
 from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
 from groundspeed.deploy.store.store import Store, now
-from groundspeed.deploy.targets.target import Target
+from groundspeed.deploy.targets.target import TakesTurns, Target
 from groundspeed.errors import (
     CheckError,
     DeviceLost,
@@ -34,8 +35,12 @@ from groundspeed.errors import (
     MissingExtra,
     UnknownName,
 )
+from groundspeed.measurement import Job, Launch
 
 ExportOne = Callable[[Cell], Artifact]
+
+# Nothing about the network: the run goes on when that is put right.
+NOT_THE_NETWORK = (MissingExtra, UnknownName, DeviceLost, DeviceRefused)
 
 GIVE_UP_AFTER = 2  # failed launches: the first may be bad luck, the second is the file's nature
 
@@ -125,8 +130,15 @@ class Execution:
                 return stop
             widest = self._widest(round, going)
             self._tell(RoundStarted(round=round, cells=len(going), widest=widest))
-            for position, ordinal in enumerate(self._plan.order(round)):
-                if ordinal in going:
+            due = [
+                (position, ordinal)
+                for position, ordinal in enumerate(self._plan.order(round))
+                if ordinal in going and not self._is_stored("measure", round, ordinal)
+            ]
+            if self._plan.settings.turn_s > 0 and isinstance(self._target, TakesTurns):
+                self._launch_by_turns(self._target, round, due)
+            else:
+                for position, ordinal in due:
                     self._launch("measure", round, position, ordinal)
         raise AssertionError("unreachable")
 
@@ -136,7 +148,7 @@ class Execution:
             return
         going = self._going(self._plan.settings.max_rounds)
         for position, ordinal in enumerate(self._plan.order(0)):
-            if ordinal in going:
+            if ordinal in going and not self._is_stored("profile", 0, ordinal):
                 self._launch("profile", 0, position, ordinal)
 
     # Decisions about a round rest on the rounds before it alone, and never on a part of the round
@@ -187,41 +199,76 @@ class Execution:
             widths.append(width)
         return max(widths, default=None)
 
-    # ---- one launch ---------------------------------------------------------------------------
+    # ---- launches -----------------------------------------------------------------------------
+
+    def _is_stored(self, action: str, round: int, ordinal: int) -> bool:
+        return any((one.action, one.round) == (action, round) for one in self._launches[ordinal])
 
     def _launch(self, action: str, round: int, position: int, ordinal: int) -> None:
-        if any((one.action, one.round) == (action, round) for one in self._launches[ordinal]):
-            return
-        stored = self._cells[ordinal]
-        assert stored.artifact_id is not None
-        artifact = self._artifacts[stored.artifact_id]
-        cell = stored.cell
+        cell = self._cells[ordinal].cell
         self._tell(Launching(cell=cell, action=action, round=round))
         started_at, start = now(), time.monotonic()
-        launch, reason = None, None
+        outcome: Launch | GroundspeedError
         try:
-            launch = self._target.run(
-                job(action, cell, artifact, self._plan.settings),
+            outcome = self._target.run(
+                self._job(action, ordinal),
                 lambda sentence: self._tell(Progress(cell=cell, sentence=sentence)),
             )
-        except (MissingExtra, UnknownName, DeviceLost, DeviceRefused):
-            raise  # nothing about the network: the run goes on when that is put right
         except GroundspeedError as error:
-            reason = str(error)
-        one = StoredLaunch(
+            outcome = error
+        launched = StoredLaunch(
             action=action,
             round=round,
             position=position,
             started_at=started_at,
             duration_s=time.monotonic() - start,
-            launch=launch,
-            error=reason,
-            comparability=comparability.key(launch, artifact.manifest) if launch else None,
         )
+        self._keep(ordinal, launched, outcome)
+
+    def _launch_by_turns(
+        self, target: TakesTurns, round: int, due: Sequence[tuple[int, int]]
+    ) -> None:
+        """Launch cells together, given as position and ordinal."""
+        for _, ordinal in due:
+            self._tell(Launching(cell=self._cells[ordinal].cell, action="measure", round=round))
+        started_at, start = now(), time.monotonic()
+        jobs = [self._job("measure", ordinal) for _, ordinal in due]
+        outcomes = target.run_by_turns(jobs, self._plan.settings.turn_s)
+        took_s = time.monotonic() - start
+        for (position, ordinal), outcome in zip(due, outcomes, strict=True):
+            launched = StoredLaunch(
+                action="measure",
+                round=round,
+                position=position,
+                started_at=started_at,
+                duration_s=took_s / len(due),
+            )
+            self._keep(ordinal, launched, outcome)
+
+    def _job(self, action: str, ordinal: int) -> Job:
+        stored = self._cells[ordinal]
+        assert stored.artifact_id is not None
+        artifact = self._artifacts[stored.artifact_id]
+        return job(action, stored.cell, artifact, self._plan.settings)
+
+    def _keep(
+        self, ordinal: int, launched: StoredLaunch, outcome: Launch | GroundspeedError
+    ) -> None:
+        """Store a launch with its result, or with the error that it ended in."""
+        if isinstance(outcome, NOT_THE_NETWORK):
+            raise outcome
+        stored = self._cells[ordinal]
+        assert stored.artifact_id is not None
+        artifact = self._artifacts[stored.artifact_id]
+        if isinstance(outcome, GroundspeedError):
+            one = dataclasses.replace(launched, error=str(outcome))
+        else:
+            key = comparability.key(outcome, artifact.manifest)
+            one = dataclasses.replace(launched, launch=outcome, comparability=key)
         self._check_comparable(stored, one)
         self._store.add_launch(stored, artifact, one)
         self._launches[ordinal].append(one)
-        self._tell(Launched(cell=cell, stored=one))
+        self._tell(Launched(cell=stored.cell, stored=one))
 
     def _check_comparable(self, stored: StoredCell, new: StoredLaunch) -> None:
         """Refuse to mix launches that do not compare, as after an upgrade in between."""

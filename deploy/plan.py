@@ -44,6 +44,8 @@ class Settings:
         min_samples, max_samples, min_seconds, max_warmup_seconds: of each launch, as in ``Job``.
         profile_runs: runs of the one profile launch of each cell, fewer of a network that takes
             long; 0 makes none.
+        turn_s: where a target can, the launches of a round take turns of this length, so that all
+            of them see the same machine; 0 makes them one after the other.
         cpus: logical CPUs to stay on; empty leaves it to the system.
         exporting: what else decides which files are measured (layout, how integers are fitted), as
             JSON: an interrupted run goes on only with the same.
@@ -61,6 +63,7 @@ class Settings:
     min_seconds: float = 1.0
     max_warmup_seconds: float = 5.0
     profile_runs: int = 100
+    turn_s: float = 0.0
     cpus: tuple[int, ...] = ()
     exporting: str = ""
     test: str = ""

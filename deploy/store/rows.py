@@ -90,7 +90,7 @@ class StoredLaunch:
         round: the round of the run, from 0.
         position: its order within the round, from 0.
         started_at: UTC time, ISO 8601.
-        duration_s: how long the whole process took.
+        duration_s: how long the whole process took; of processes that took turns, each one's share.
         launch: the result.
         error: why there is none.
         comparability: what must be equal in launches that are compared.

@@ -1,8 +1,9 @@
-"""This machine: the agent as a fresh process."""
+"""This machine: the agent as a fresh process, or several that take turns."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO, TypeVar
 
 from groundspeed.deploy.devices.clusters import cores
@@ -18,13 +21,15 @@ from groundspeed.deploy.devices.state import read_state
 from groundspeed.deploy.targets.here import HereLink
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
+from groundspeed.deploy.targets.turns import Process, stop, take_turns
 from groundspeed.documents import to_plain
-from groundspeed.errors import LaunchError
+from groundspeed.errors import GroundspeedError, LaunchError
 from groundspeed.measurement import Answered, Job, Launch, Machine
 
 # -P: a file of the user's called json.py in the working folder must not replace Python's own.
 COMMAND = (sys.executable, "-P", "-m", "groundspeed.runtimes.agent")
 LAST_LINES = 5
+LOOK_EVERY_S = 0.005
 
 T = TypeVar("T")
 
@@ -61,33 +66,58 @@ class LocalTarget:
         """Return what this machine is; see ``Target.facts``."""
         return self._ask(Job(action="facts"), Machine)
 
+    def run_by_turns(self, jobs: Sequence[Job], turn_s: float) -> list[Launch | GroundspeedError]:
+        """Run jobs that take turns; see ``TakesTurns.run_by_turns``."""
+        limit_s = sum(map(self._limit_s, jobs))
+        with contextlib.ExitStack() as stack:
+            agents = []
+            for job in jobs:
+                # While the others have their turns, the clock goes on.
+                longer = dataclasses.replace(
+                    job,
+                    min_seconds=len(jobs) * job.min_seconds,
+                    max_warmup_seconds=len(jobs) * job.max_warmup_seconds,
+                )
+                said = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+                agents.append(stack.enter_context(self._told(longer, limit_s, said)))
+                _wait_for_word(agents[-1].process, said)
+                stop(agents[-1].process)
+            take_turns([agent.process for agent in agents], turn_s)
+            return [_outcome(agent) for agent in agents]
+
     def _ask(self, job: Job, kind: type[T], on_progress: OnProgress | None = None) -> T:
-        limit_s = deadline_s(job) if self._timeout_s is None else self._timeout_s
-        conversation = Conversation(job, on_progress)
-        # A file instead of a pipe: it never fills up, so that nobody has to read it meanwhile.
-        with tempfile.TemporaryFile() as stderr:
-            with self._started(stderr) as process, _killed_after(limit_s, process) as expired:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                # An agent that died already is found out below, by its exit code.
-                with contextlib.suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(json.dumps(to_plain(job)) + "\n")
-                for line in process.stdout:
-                    conversation.hear(line)
-                code = process.wait()
-            if expired.is_set():
-                raise LaunchError(
-                    f"{describe(job)} was stopped after {limit_s:.0f} s without a result; "
-                    "the file may hang its runtime, or the machine is far too busy"
-                )
-            if not conversation.ended:
-                raise LaunchError(
-                    f"{describe(job)} ended without a result ({death(code)}){tail(stderr)}"
-                )
-        return conversation.answer(kind)
+        with self._told(job, self._limit_s(job)) as agent:
+            return agent.answer(kind, on_progress)
+
+    def _limit_s(self, job: Job) -> float:
+        return deadline_s(job) if self._timeout_s is None else self._timeout_s
 
     @contextlib.contextmanager
-    def _started(self, stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+    def _told(self, job: Job, limit_s: float, said: IO[str] | None = None) -> Iterator[_Agent]:
+        """Start the agent and tell it its job; it answers into a file, or else a pipe."""
+        # A file instead of a pipe: it never fills up, so that nobody has to read it meanwhile.
+        with (
+            tempfile.TemporaryFile() as stderr,
+            self._started(said or subprocess.PIPE, stderr) as process,
+            _killed_after(limit_s, process) as expired,
+        ):
+            answers = said or process.stdout
+            assert process.stdin is not None
+            assert answers is not None
+            # An agent that died already is found out later, by its exit code.
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(json.dumps(to_plain(job)) + "\n")
+            yield _Agent(
+                job=job,
+                process=process,
+                said=answers,
+                stderr=stderr,
+                limit_s=limit_s,
+                expired=expired,
+            )
+
+    @contextlib.contextmanager
+    def _started(self, stdout: int | IO[str], stderr: IO[bytes]) -> Iterator[Process]:
         """Start the agent; however the block is left, nothing of it goes on running.
 
         If we are killed, the agent ends itself. That is not arranged here by a ``preexec_fn``:
@@ -97,7 +127,7 @@ class LocalTarget:
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=stderr,
                 encoding="utf-8",
                 errors="replace",
@@ -114,8 +144,51 @@ class LocalTarget:
                 _kill_group(process)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Agent:
+    """An agent that was told its job."""
+
+    job: Job
+    process: Process
+    said: IO[str]
+    stderr: IO[bytes]
+    limit_s: float
+    expired: threading.Event
+
+    def answer(self, kind: type[T], on_progress: OnProgress | None = None) -> T:
+        """Hear what it says until it says no more, and return its answer."""
+        conversation = Conversation(self.job, on_progress)
+        for line in self.said:
+            conversation.hear(line)
+        code = self.process.wait()
+        if not conversation.ended:
+            if self.expired.is_set():
+                raise LaunchError(
+                    f"{describe(self.job)} was stopped after {self.limit_s:.0f} s without a "
+                    "result; the file may hang its runtime, or the machine is far too busy"
+                )
+            raise LaunchError(
+                f"{describe(self.job)} ended without a result ({death(code)}){tail(self.stderr)}"
+            )
+        return conversation.answer(kind)
+
+
+def _wait_for_word(process: Process, said: IO[str]) -> None:
+    """Let an agent compute until it speaks: by then it dies with us, even while it is stopped."""
+    while process.poll() is None and not os.fstat(said.fileno()).st_size:
+        time.sleep(LOOK_EVERY_S)
+
+
+def _outcome(agent: _Agent) -> Launch | GroundspeedError:
+    agent.said.seek(0)
+    try:
+        return agent.answer(Launch)
+    except GroundspeedError as error:
+        return error
+
+
 @contextlib.contextmanager
-def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[threading.Event]:
+def _killed_after(seconds: float, process: Process) -> Iterator[threading.Event]:
     """Kill the process group after a time; the event tells whether that happened."""
     expired = threading.Event()
 
@@ -132,7 +205,7 @@ def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[th
         timer.cancel()
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def _kill_group(process: Process) -> None:
     # A group outlives its leader while it has other members, so an exit code proves nothing.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

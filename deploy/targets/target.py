@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
+from groundspeed.errors import GroundspeedError
 from groundspeed.measurement import Answered, Job, Launch, Machine
 
 OnProgress = Callable[[str], None]
@@ -57,5 +58,23 @@ class Target(Protocol):
 
         Raises:
             LaunchError: the agent died, or took longer than it may.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesTurns(Target, Protocol):
+    """A target that can let launches take turns, so that all of them see the same machine."""
+
+    def run_by_turns(self, jobs: Sequence[Job], turn_s: float) -> list[Launch | GroundspeedError]:
+        """Run jobs in fresh processes that are alive at once, and of which one computes at a time.
+
+        Args:
+            jobs: what to do; the seconds they ask for are those of their own turns.
+            turn_s: how long one computes before it is the next one's turn. Few inferences should
+                fall on the end of a turn, for they last until the next.
+
+        Returns:
+            For each job its result, or the error that :meth:`run` would have raised.
         """
         ...
