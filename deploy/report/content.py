@@ -7,6 +7,7 @@ from statistics import median
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.devices.stability import Pace, judge
+from groundspeed.deploy.feedback.across import Across, across
 from groundspeed.deploy.feedback.breakdown import Breakdown, break_down
 from groundspeed.deploy.feedback.finding import Finding
 from groundspeed.deploy.feedback.roofline import Roofline, roofline
@@ -145,6 +146,18 @@ class Network:
         """The cells that were searched for patterns, each with what was found."""
         pairs = [(cell, cell.measured.findings) for cell in self.cells]
         return tuple((cell, findings) for cell, findings in pairs if findings is not None)
+
+    @property
+    def across(self) -> Across | None:
+        """The network line by line in all its profiled cells; None without any.
+
+        Files of one network in one report may still differ in their weights: then there is none.
+        """
+        columns = {
+            cell.label: (cell.measured.manifest, breakdown) for cell, breakdown in self.profiled
+        }
+        digests = {manifest.source.digest for manifest, _ in columns.values()}
+        return across(columns) if len(digests) == 1 else None
 
     @property
     def profiled(self) -> tuple[tuple[Cell, Breakdown], ...]:

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from groundspeed.deploy.report import (
     accuracy_chart,
+    across_table,
     charts,
     conditions,
     correctness,
@@ -56,6 +57,7 @@ def page(data: ReportData) -> str:
     )
     environment.globals.update(
         accuracy_chart=accuracy_chart,
+        across_table=across_table,
         figure=_figure,
         charts=charts,
         conditions=conditions,

@@ -11,6 +11,7 @@ from rich.text import Text
 from groundspeed.deploy.feedback.breakdown import Breakdown
 from groundspeed.deploy.feedback.finding import Finding
 from groundspeed.deploy.report import findings, tables
+from groundspeed.deploy.report.across_table import across_table
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Cell, Network, ReportData, networks
 from groundspeed.deploy.report.correctness import (
@@ -26,6 +27,7 @@ from groundspeed.deploy.report.text import interval, ms, percent, threads
 from groundspeed.units import bytes_text
 
 COSTLIEST_OPS = 5
+COSTLIEST_ROWS = 12
 
 
 def summary(data: ReportData) -> Group:
@@ -46,6 +48,9 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
                     yield Text(f"{one.name} is slower than fp32: {_culprit(one)}", style="red")
         for cell, found in network.explained:
             yield from _findings(cell, found)
+        if network.explained and network.across:
+            yield Text(f"\n{network.name} line by line", style="bold")
+            yield across_table(network.across, network=network.name, most=COSTLIEST_ROWS)
         if network.profiled:
             yield _kinds(network)
         for cell, breakdown in network.profiled:
