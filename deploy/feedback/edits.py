@@ -9,7 +9,7 @@ from torch.fx import Node
 
 from groundspeed.deploy.feedback.patterns.pattern import Network
 from groundspeed.deploy.feedback.scene import Scene
-from groundspeed.export.graph import editable, remove_unused, replace, shape
+from groundspeed.export.graph import editable, remove_unused, replace, shape, value_name
 
 
 def bypassed(scene: Scene, ops: Collection[str]) -> Network:
@@ -37,6 +37,22 @@ def rewired(scene: Scene, kept: Mapping[str, int | None]) -> Network:
         source = _kept(node) if which is None else node.all_input_nodes[which]
         assert source is not None, f"{op} cannot be bypassed"
         replace(node, source)
+    remove_unused(graph)
+    return Network(module=graph, inputs=example_inputs(scene))
+
+
+def redirected(scene: Scene, sources: Mapping[str, str]) -> Network:
+    """Return the network with each of these values replaced by an earlier one of its shape.
+
+    Args:
+        scene: the network; it stays as it is.
+        sources: canonical op -> the canonical op or input whose value stands for its own.
+    """
+    graph = editable(scene.program)
+    nodes = {value_name(node): node for node in graph.graph.nodes}
+    # From the end, for what stands for a later value may be replaced itself.
+    for name in reversed([name for name in nodes if name in sources]):
+        replace(nodes[name], nodes[sources[name]])
     remove_unused(graph)
     return Network(module=graph, inputs=example_inputs(scene))
 

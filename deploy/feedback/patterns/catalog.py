@@ -13,6 +13,21 @@ PATTERNS = Registry(
             extra="models",
             summary="G4: activations that are not fused into the op before them",
         ),
+        "channel alignment": Entry(
+            target=f"{_PACKAGE}.channel_alignment:PATTERN",
+            extra="models",
+            summary="convolutions whose channels do not fill the runtime's vectors",
+        ),
+        "channel shuffle": Entry(
+            target=f"{_PACKAGE}.channel_shuffle:PATTERN",
+            extra="models",
+            summary="channels of groups or branches dealt out among each other",
+        ),
+        "data movement": Entry(
+            target=f"{_PACKAGE}.data_movement:PATTERN",
+            extra="models",
+            summary="slices, joins, transposes and paddings of the network itself",
+        ),
         "element-wise": Entry(
             target=f"{_PACKAGE}.element_wise:PATTERN",
             extra="models",
@@ -23,10 +38,30 @@ PATTERNS = Registry(
             extra="models",
             summary="G2: convolutions in groups that are not depthwise",
         ),
+        "layout conversion": Entry(
+            target=f"{_PACKAGE}.layout_conversion:PATTERN",
+            extra="models",
+            summary="conversions of layout or type that the runtime inserts",
+        ),
+        "low intensity": Entry(
+            target=f"{_PACKAGE}.low_intensity:PATTERN",
+            extra="models",
+            summary="layers that wait for memory, such as depthwise ones on large maps",
+        ),
         "parallel branches": Entry(
             target=f"{_PACKAGE}.parallel_branches:PATTERN",
             extra="models",
             summary="G3: several small convolutions beside each other instead of a large one",
+        ),
+        "quantize borders": Entry(
+            target=f"{_PACKAGE}.quantize_borders:PATTERN",
+            extra="models",
+            summary="changes between integers and floating point inside a network",
+        ),
+        "slow path": Entry(
+            target=f"{_PACKAGE}.slow_path:PATTERN",
+            extra="models",
+            summary="ops for which the runtime has no fast kernel",
         ),
         "small ops": Entry(
             target=f"{_PACKAGE}.small_ops:PATTERN",
@@ -37,6 +72,11 @@ PATTERNS = Registry(
             target=f"{_PACKAGE}.squeeze_excitation:PATTERN",
             extra="models",
             summary="G4: gates that are computed from all of a map and multiplied with it",
+        ),
+        "threads": Entry(
+            target=f"{_PACKAGE}.threads:PATTERN",
+            extra="models",
+            summary="ops with too little work for several threads",
         ),
         "unbalanced widths": Entry(
             target=f"{_PACKAGE}.unbalanced_widths:PATTERN",

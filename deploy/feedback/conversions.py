@@ -1,0 +1,114 @@
+"""What a runtime does between the ops of a network that the network never asked for."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from groundspeed.deploy.feedback.finding import Place
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.deploy.vocabulary import kind_of
+from groundspeed.measurement import ProfiledOp
+from groundspeed.ops import Op, OpKind
+
+# Words for the same values in another order or type. Others that only move (padding, the stages
+# of a runtime's own run) are no conversions.
+_LAYOUT = re.compile(r"reorder|transpose|permute|packing|memcpy|cast|convert|copy", re.IGNORECASE)
+_INTEGERS = {"QUANTIZE", "DEQUANTIZE"}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An executed op that stands between two ops of the network.
+
+    Attributes:
+        position: among what the runtime executed.
+        word: what the runtime calls it.
+        before, after: the nearest op of the network on each side.
+        module: innermost module that holds both.
+    """
+
+    position: int
+    word: str
+    before: Op
+    after: Op
+    module: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(
+            module=self.module,
+            line=self.after.line,
+            ops=(self.before.name, self.after.name),
+            what=f"{self.word} between {_said(self.before)} and {_said(self.after)}",
+        )
+
+
+def layout_conversions(scene: Scene) -> Iterator[Conversion]:
+    """Yield what the runtime inserted to have values in another order or floating-point type."""
+    for conversion in _inside(scene):
+        op = scene.executed[conversion.position].op
+        if op.inserted and not is_border(op.executed) and _LAYOUT.search(op.executed.type):
+            yield conversion
+
+
+def borders(scene: Scene) -> Iterator[Conversion]:
+    """Yield what turns floating-point numbers into integers or back."""
+    for conversion in _inside(scene):
+        if is_border(scene.executed[conversion.position].op.executed):
+            yield conversion
+
+
+def is_border(op: ProfiledOp) -> bool:
+    """Return whether an executed op quantizes or dequantizes."""
+    # XNNPACK calls all changes of type "Convert"; the name holds the file's operator.
+    return kind_of(op.type) is OpKind.QUANTIZE or op.name.partition(" ")[0] in _INTEGERS
+
+
+def _inside(scene: Scene) -> Iterator[Conversion]:
+    """Yield executed ops with an op of the network on each side.
+
+    On the way in and on the way out stands what any network pays once.
+    """
+    reads = _reads(scene)
+    readers: list[list[int]] = [[] for _ in reads]
+    for position, sources in enumerate(reads):
+        for source in sources:
+            readers[source].append(position)
+    for position, row in enumerate(scene.executed):
+        before, after = _nearest(scene, position, reads), _nearest(scene, position, readers)
+        if before is not None and after is not None:
+            yield Conversion(
+                position,
+                row.op.executed.type,
+                scene.executed[before].op.covers[-1],
+                scene.executed[after].op.covers[0],
+                row.op.module,
+            )
+
+
+def _reads(scene: Scene) -> Sequence[Sequence[int]]:
+    """Return the positions that each executed op reads: the one before it if nobody could tell."""
+    known = [row.op.executed.reads for row in scene.executed]
+    return known if any(known) else [range(max(0, i - 1), i) for i in range(len(known))]
+
+
+def _nearest(scene: Scene, position: int, links: Sequence[Sequence[int]]) -> int | None:
+    """Return the nearest position along the links where an op of the network is computed."""
+    seen = {position}
+    queue = deque(links[position])
+    while queue:
+        each = queue.popleft()
+        op = scene.executed[each].op
+        if op.covers and not is_border(op.executed):
+            return each
+        queue.extend(link for link in links[each] if link not in seen)
+        seen.update(links[each])
+    return None
+
+
+def _said(op: Op) -> str:
+    return f"{op.name} ({op.kind})"

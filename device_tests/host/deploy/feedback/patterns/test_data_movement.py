@@ -1,0 +1,108 @@
+"""Slices, joins and transposes of the network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from device_tests.host.deploy.feedback.splice import called
+from device_tests.host.deploy.feedback.stage import stage
+from groundspeed.deploy.feedback.detect import detect
+from groundspeed.deploy.feedback.patterns.pattern import Change
+from groundspeed.deploy.feedback.scene import Scene
+
+IMAGE = torch.randn(1, 8, 6, 6)
+CLEAN = nn.Conv2d(8, 8, 1)
+
+
+class Network(nn.Module):
+    def __init__(self, move: Callable[[Tensor], Tensor], channels: int = 8) -> None:
+        super().__init__()
+        self.move = move
+        self.first, self.second = nn.Conv2d(8, 8, 1), nn.Conv2d(channels, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved: Tensor = self.second(self.move(self.first(x)))
+        return moved
+
+
+def split_and_joined(x: Tensor) -> Tensor:
+    one, other = x.chunk(2, 1)
+    return torch.cat([one, torch.relu(other)], 1)
+
+
+def turned_twice(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).contiguous()
+
+
+def words(scene: Scene) -> list[str]:
+    return [
+        place.what.partition(" ")[0]
+        for one in detect(scene, ["data movement"])
+        for place in one.finding.places
+    ]
+
+
+def change(scene: Scene) -> Change:
+    (one,) = detect(scene, ["data movement"])
+    changed = one.pattern.change(scene, one.sightings)
+    assert changed is not None
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("move", "channels", "seen"),
+    [
+        (nn.Identity(), 8, set()),
+        (nn.Sequential(nn.ChannelShuffle(2)), 8, set()),
+        (split_and_joined, 8, {"chunk", "cat"}),
+        (lambda x: x[:, 2:6], 4, {"slice"}),
+        (lambda x: nn.functional.pad(x, (1, 1, 1, 1)), 8, {"pad", "constant_pad_nd"}),
+        (lambda x: torch.cat([x, x], 1), 16, {"cat"}),
+    ],
+)
+def test_what_moves_is_found_and_shuffles_are_not(
+    move: Callable[[Tensor], Tensor], channels: int, seen: set[str]
+) -> None:
+    found = set(words(stage(Network(move, channels), IMAGE)))
+    assert found <= seen
+    assert bool(found) == bool(seen)
+
+
+def test_what_only_renames_dimensions_costs_nothing() -> None:
+    scene = stage(Network(lambda x: torch.cat([x, x], 1), 16), IMAGE)
+    renamed = called(scene, lambda op: "Reshape" if op.name.startswith("cat") else None)
+    assert words(scene) == ["cat"]
+    assert words(renamed) == []
+
+
+def test_a_round_trip_is_taken_out_of_the_network() -> None:
+    network = Network(turned_twice)
+    changed = change(stage(network, IMAGE))
+    assert changed.before is None
+    network.move = nn.Identity()
+    torch.testing.assert_close(changed.after.module(IMAGE), network(IMAGE))
+    assert "permute" not in str(changed.after.module.graph)
+
+
+def test_what_cannot_be_taken_out_is_measured_apart_with_the_same_readers() -> None:
+    changed = change(stage(Network(split_and_joined), IMAGE))
+    assert changed.before is not None
+    before = changed.before.module(*changed.before.inputs)
+    after = changed.after.module(*changed.after.inputs)
+    assert [each.shape for each in before] == [each.shape for each in after]
+    assert len(before) == 2  # the half that the ReLU reads, and the whole
+    moves = {"chunk", "split", "cat"}
+    assert any(move in str(changed.before.module.graph) for move in moves)
+    assert not any(move in str(changed.after.module.graph) for move in moves)
+
+
+def test_the_ops_that_are_measured_apart_move_what_they_moved() -> None:
+    changed = change(stage(Network(lambda x: torch.cat([x, x[:, :4]], 1), 12), IMAGE))
+    assert changed.before is not None
+    (read, *_), made = changed.before.inputs, changed.before.module(*changed.before.inputs)
+    joined = next(each for each in made if each.shape[1] == 12)
+    torch.testing.assert_close(joined, torch.relu(torch.cat([read, read[:, :4]], 1)))
