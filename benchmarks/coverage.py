@@ -3,6 +3,7 @@
 coverage = time of the executed ops that are tied (they compute ops of the network, or move a value
 that is known; see ``deploy/feedback/align.py``), divided by the time of all executed ops. What is
 not tied is listed by the engine's word with its share, and so are layers without an executed op.
+Stages of a runtime's own run are no ops; their share of the end-to-end time stands beside.
 
 The weights are random, and integers are calibrated on noise: neither changes which ops are
 executed. ``light`` stands for every ``light_*`` network of the onnx package.
@@ -98,14 +99,20 @@ def measure(artifact: Artifact, threads: int, runs: int) -> dict[str, object]:
         "ops": len(breakdown.ops),
         "tied": sum(op.op.tied for op in breakdown.ops),
         "not_tied": _not_tied(breakdown),
+        "stages": _stages(breakdown),
         "uncharged": " ".join(op.name for op in breakdown.uncharged),
     }
+
+
+def _stages(breakdown: Breakdown) -> float:
+    """Return what the stages of the runtime's own run take, as a share of the end-to-end time."""
+    return sum(op.share for op in breakdown.ops if op.op.executed.stage)
 
 
 def _not_tied(breakdown: Breakdown) -> str:
     shares: Counter[str] = Counter()
     for op in breakdown.ops:
-        if not op.op.tied:
+        if not op.op.tied and not op.op.executed.stage:
             shares[op.op.executed.type] += op.time.ns / breakdown.ops_total.ns
     return ", ".join(f"{word} {share:.2%}" for word, share in shares.most_common())
 

@@ -138,6 +138,8 @@ class ProfiledOp:
             stands behind it.
         reads: positions, among all executed ops, of those whose results it reads. Empty where it
             reads the network's inputs only, and in all ops of a profile when nobody could tell.
+        stage: whether it is no op at all but a stage of the runtime's own run, such as telling it
+            where the buffers are.
     """
 
     name: str
@@ -145,6 +147,7 @@ class ProfiledOp:
     outputs: tuple[str, ...] = ()
     inserted: bool = False
     reads: tuple[int, ...] = ()
+    stage: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

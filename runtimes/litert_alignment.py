@@ -103,7 +103,9 @@ def align(nodes: Sequence[Node], executed: Sequence[Executed]) -> tuple[Profiled
     traced = set(owners.values())
     flow = _reads(nodes, owners)
     return tuple(
-        _profiled(event.name, owners.get(index), nodes, traced, flow.get(index, ()))
+        _profiled(event.name, owners[index], nodes, traced, flow[index])
+        if index in owners
+        else ProfiledOp(name=event.name, type=event.name, inserted=True, stage=event.stage)
         for index, event in enumerate(executed)
     )
 
@@ -133,14 +135,8 @@ def _reads(nodes: Sequence[Node], owners: Mapping[int, int]) -> dict[int, tuple[
 
 
 def _profiled(
-    name: str,
-    owner: int | None,
-    nodes: Sequence[Node],
-    traced: set[int],
-    reads: tuple[int, ...],
+    name: str, owner: int, nodes: Sequence[Node], traced: set[int], reads: tuple[int, ...]
 ) -> ProfiledOp:
-    if owner is None:
-        return ProfiledOp(name=name, type=name, inserted=True)
     last = nodes[owner]
     for index in range(owner + 1, len(nodes)):
         node = nodes[index]

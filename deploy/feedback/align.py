@@ -8,10 +8,11 @@ A runtime fuses, splits, reorders and inserts ops; what each executed op stands 
   is known: then it is charged to the op that computed the value; where it moves an input of the
   network, to the op that reads it.
 
-What is neither (a stage of the engine, a copy of nobody knows what) is not tied. It is shown
-between its neighbours, and the coverage of a profile counts its time as missing. Times are not
-touched by any rule: they belong to executed ops, and the rules only decide under which name they
-are shown.
+What is neither (a copy of nobody knows what) is not tied. It is shown between its neighbours, and
+the coverage of a profile counts its time as missing. The stages of a runtime's own run, of which
+LiteRT tells the times, are no ops: they are shown with the whole network, and coverage leaves them
+out, as it leaves out what other runtimes do between ops and tell nobody. Times are not touched by
+any rule: they belong to executed ops, and the rules only decide under which name they are shown.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class AttributedOp:
         kind: kind of the main op (the heaviest that it covers: most MACs, then FLOPs, then
             bytes); without one, what the engine's word says.
         module: path of the main op's module, or of that of the value that it moves; for an op that
-            is not tied, the innermost module that holds both of its tied neighbours.
+            is not tied, the innermost module that holds both of its tied neighbours; "" for a
+            stage of the runtime's own run.
         line: ``file:line`` in the user's source, "" when unknown.
         inserted: whether no op of the network stands behind it, only moved data.
         times_ns: its duration in each profiled run.
@@ -89,7 +91,7 @@ def attribute(manifest: Manifest, profile: OpProfile) -> Attribution:
     """Join the ops that a runtime executed with the ops of the network that it executed."""
     joining = Joining(manifest, profile.ops)
     found = [_charge(joining, manifest.ops, position) for position in range(len(profile.ops))]
-    modules = _modules([charge.op for charge in found])
+    modules = _modules(profile.ops, [charge.op for charge in found])
     left = [op for place, op in enumerate(manifest.ops) if place not in joining.owners]
     return Attribution(
         ops=tuple(
@@ -142,9 +144,12 @@ def main_op(covers: Sequence[Op]) -> Op | None:
     return max(covers, key=lambda op: (op.macs, op.flops, op.memory_bytes), default=None)
 
 
-def _modules(shown: Sequence[Op | None]) -> list[str]:
+def _modules(executed: Sequence[ProfiledOp], shown: Sequence[Op | None]) -> list[str]:
     """Return the module of each executed op, from its neighbours where it has none of its own."""
-    known = [None if op is None else op.module for op in shown]
+    known = [
+        op.module if op is not None else "" if ran.stage else None
+        for ran, op in zip(executed, shown, strict=True)
+    ]
     modules = []
     for i, module in enumerate(known):
         if module is None:
@@ -169,8 +174,9 @@ def _attributed(
     executed: ProfiledOp, charge: _Charge, module: str, times_ns: tuple[int, ...]
 ) -> AttributedOp:
     main = main_op(charge.covers)
-    word = kind_of(executed.type)
-    moved = word is OpKind.DATA_MOVEMENT or (executed.inserted and word is not OpKind.QUANTIZE)
+    word = OpKind.OTHER if executed.stage else kind_of(executed.type)
+    added = executed.inserted and not executed.stage
+    moved = word is OpKind.DATA_MOVEMENT or (added and word is not OpKind.QUANTIZE)
     borne = () if charge.part else charge.covers
     return AttributedOp(
         executed=executed,

@@ -107,7 +107,8 @@ class Breakdown:
         rest: ``plain - ops_total``: dispatch, and what no timer saw. Negative when some of the
             profiler's cost lies inside the ops' times.
         closure: ``ops_total / plain``.
-        coverage: share of ``ops_total`` in ops that are tied to the network; 1 without any ops.
+        coverage: share of the ops' time in those that are tied to the network; the stages of the
+            runtime's own run are no ops. 1 without any ops.
         ops: in order of execution.
         kinds: the costliest first.
         modules: every module with an op inside, as a tree printed line by line: a module comes
@@ -209,7 +210,11 @@ def _time(samples: Floats) -> Time:
 
 
 def _coverage(ops: Iterable[AttributedOp], averages: Iterable[Floats]) -> float:
-    times = [(op.tied, float(average[0])) for op, average in zip(ops, averages, strict=True)]
+    times = [
+        (op.tied, float(average[0]))
+        for op, average in zip(ops, averages, strict=True)
+        if not op.executed.stage
+    ]
     total = sum(time for _, time in times)
     return sum(time for tied, time in times if tied) / total if total > 0 else 1.0
 

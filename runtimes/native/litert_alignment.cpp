@@ -227,10 +227,10 @@ std::vector<ProfiledOp> align(const std::vector<TfliteNode>& nodes,
   std::vector<ProfiledOp> profile;
   for (std::size_t index = 0; index < executed.size(); ++index) {
     const auto owner = owners.find(index);
-    const std::string& name = executed[index].name;
-    profile.push_back(owner == owners.end() ? ProfiledOp{name, name, {}, true}
-                                            : profiled(name, owner->second, nodes, traced,
-                                                       flow[index]));
+    const auto& [name, node, stage] = executed[index];
+    profile.push_back(owner == owners.end()
+                          ? ProfiledOp{name, name, {}, true, {}, stage}
+                          : profiled(name, owner->second, nodes, traced, flow[index]));
   }
   return profile;
 }

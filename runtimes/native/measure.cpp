@@ -101,7 +101,8 @@ json::Value plain(const OpProfile& profile) {
                                {"type", op.type},
                                {"outputs", json::Value::list(op.outputs)},
                                {"inserted", op.inserted},
-                               {"reads", json::Value::list(op.reads)}});
+                               {"reads", json::Value::list(op.reads)},
+                               {"stage", op.stage}});
   }
   for (const Durations& durations : profile.times_ns) {
     times.push_back(json::Value::list(durations));

@@ -19,6 +19,7 @@ struct ProfiledOp {
   std::vector<std::string> outputs;
   bool inserted = false;
   Positions reads = {};
+  bool stage = false;
 };
 
 using Durations = std::vector<std::int64_t>;  // nanoseconds

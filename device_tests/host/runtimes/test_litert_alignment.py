@@ -107,7 +107,8 @@ def test_what_nothing_fits_is_inserted_and_the_rest_is_still_tied() -> None:
 
 def test_stages_of_a_run_belong_to_no_operator() -> None:
     executed = [Executed(name="LiteRT::Run[Buffer sync]", stage=True), *ran(SEEN["ADD"])]
-    assert [op.inserted for op in align(chain("ADD"), executed)] == [True, False]
+    found = align(chain("ADD"), executed)
+    assert [op.inserted for op in found] == [op.stage for op in found] == [True, False]
 
 
 def test_an_event_reads_what_the_events_of_its_sources_computed() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_tests.host.deploy.feedback.by_hand import Reads, op, profiled
 from groundspeed.deploy.feedback.align import Attribution, attribute, common_module
+from groundspeed.deploy.feedback.breakdown import break_down
 from groundspeed.deploy.vocabulary import WITH_MACS
 from groundspeed.ops import Op, OpKind
 
@@ -198,11 +202,40 @@ def test_what_converts_an_input_of_the_network_is_charged_to_what_reads_it() -> 
     assert all(one.tied for one in found)
 
 
+def test_steps_towards_data_that_the_network_moves_are_parts_of_moving_it() -> None:
+    ops = [
+        op("cat", KIND.DATA_MOVEMENT, "unit"),
+        op("view", KIND.DATA_MOVEMENT, "unit", inputs=("cat",), costs=0),
+        op("transpose", KIND.DATA_MOVEMENT, "unit", inputs=("view",)),
+        op("conv", KIND.POINTWISE, "conv", macs=9, inputs=("transpose",)),
+    ]
+    executed = [("Copy", "c"), ("Reshape", "in the file"), ("Transpose", "t"), ("Transpose", "")]
+    executed.append(("Convolution", "y"))
+    tensors = {"c": "cat", "t": "transpose", "y": "conv"}
+    found = join(ops, tensors, executed, inserted="", reads=[(), (0,), (1,), (2,), (3,)]).ops
+    assert [[one.name for one in row.covers] for row in found] == [
+        *(["cat"], ["transpose"], ["transpose"], [], ["conv"])
+    ]
+    assert [one.part for one in found] == [False, True, False, False, False]
+    assert [one.inserted for one in found] == [False, False, False, True, False]
+
+
 def test_what_nobody_knows_is_not_tied() -> None:
     ops = [op("conv", KIND.CONVOLUTION, "stem", macs=100)]
     executed = [("Buffer sync", "?"), ("Conv", "c"), ("Frobnicate", "??")]
     found = join(ops, {"c": "conv"}, executed, inserted="?", reads=[(), (), (1,)]).ops
     assert [one.tied for one in found] == [False, True, False]
+
+
+def test_a_stage_of_the_run_is_no_op_of_any_module() -> None:
+    ops = [op("conv", KIND.CONVOLUTION, "stem", macs=100)]
+    manifest, profile = profiled(ops, {"c": "conv"}, [("Conv", "c"), ("Buffer sync", "?")])
+    last = replace(profile.ops[1], inserted=True, stage=True)
+    staged = replace(profile, ops=(profile.ops[0], last))
+    stage = attribute(manifest, staged).ops[1]
+    assert (stage.tied, stage.inserted, stage.kind, stage.module) == (False, False, KIND.OTHER, "")
+    assert break_down(manifest, staged).coverage == 1
+    assert break_down(manifest, profile).coverage == pytest.approx(1 / 3)
 
 
 def test_branches_keep_their_own_activations() -> None:
