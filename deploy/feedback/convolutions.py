@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from groundspeed.deploy.feedback.patterns.pattern import Network
+from groundspeed.deploy.feedback.rates import saved, typical
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.ops import Op, OpKind
 
@@ -141,31 +142,21 @@ class Apart(nn.Module):
 def reference_rate(scene: Scene) -> float | None:
     """Return the arithmetic rate of this run's well-shaped convolutions, in FLOP/s.
 
-    That is the median, weighted by time, over dense convolutions whose channels in and out differ
-    by less than a factor of two and are multiples of eight. None where the network has none: then
-    nothing can be said about how fast the others should be.
+    That is the typical rate of dense convolutions whose channels in and out differ by less than a
+    factor of two and are multiples of eight. None where the network has none: then nothing can be
+    said about how fast the others should be.
     """
-    good = [
+    return typical(
         (scene.executed[position].flops_per_s, scene.executed[position].time.ns)
         for op, one in convolutions(scene)
         if op.kind in DENSE and _well_shaped(one)
         if (position := scene.owner(op.name)) is not None
-    ]
-    rates = sorted((rate, ns) for rate, ns in good if rate is not None)
-    half, passed = sum(ns for _, ns in rates) / 2, 0.0
-    for rate, ns in rates:
-        passed += ns
-        if passed >= half:
-            return rate
-    return None
+    )
 
 
 def excess(scene: Scene, position: int, reference: float | None) -> float:
     """Return the share of an executed op's time beyond what its arithmetic would take at a rate."""
-    rate = scene.executed[position].flops_per_s
-    if rate is None or reference is None:
-        return 0.0
-    return max(0.0, 1.0 - rate / reference)
+    return saved(scene.executed[position].flops_per_s, reference) or 0.0
 
 
 def _well_shaped(one: Convolution) -> bool:
