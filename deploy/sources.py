@@ -97,8 +97,7 @@ def _from_zoo(
     module = zoo.create(name, seed=seed, **arguments)
     inputs = _random_inputs(shapes or [zoo.info(name).input_shape], seed)
     _load_weights(module, weights)
-    label = "_".join([name, *(f"{key}_{value}" for key, value in arguments.items())])
-    return Network(name=label, spec=spec, module=module, inputs=inputs)
+    return Network(name=_label(name, arguments), spec=spec, module=module, inputs=inputs)
 
 
 def _from_callable(
@@ -128,7 +127,8 @@ def _from_callable(
     if inputs is None or shapes:
         inputs = _random_inputs(shapes or [DEFAULT_SHAPE], seed)
     _load_weights(made, weights)
-    return Network(name=target.rpartition(":")[2], spec=spec, module=made.eval(), inputs=inputs)
+    label = _label(target.rpartition(":")[2], arguments)
+    return Network(name=label, spec=spec, module=made.eval(), inputs=inputs)
 
 
 def _load_onnx(spec: str, path: Path) -> Network:
@@ -164,6 +164,11 @@ def _with_shapes(network: Network, shapes: Sequence[tuple[int, ...]], seed: int)
     raise SourceError(
         f"{network.spec} was saved for inputs of {own}; a file's input shape cannot be changed"
     )
+
+
+def _label(name: str, arguments: dict[str, Any]) -> str:
+    """Return a name that tells one network from the same with other arguments."""
+    return "_".join([name, *(f"{key}_{value}" for key, value in arguments.items())])
 
 
 def _random_inputs(shapes: Sequence[tuple[int, ...]], seed: int) -> tuple[torch.Tensor, ...]:

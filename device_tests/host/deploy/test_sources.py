@@ -67,6 +67,11 @@ def test_a_class_in_a_file_with_arguments(user_file: Path) -> None:
     assert network.module(*network.inputs).shape == (2, 6)
 
 
+def test_two_sizes_of_a_callable_can_be_told_apart(user_file: Path) -> None:
+    names = [sources.load(f"{user_file}:Net{size}").name for size in ("", ":width=6", ":width=8")]
+    assert names == ["Net", "Net_width_6", "Net_width_8"]
+
+
 def test_a_callable_may_bring_its_inputs(user_file: Path) -> None:
     network = sources.load(f"{user_file}:with_inputs")
     assert torch.equal(network.inputs[0], torch.ones(1, 3, 9, 9))
