@@ -149,9 +149,32 @@ def run(
     Raises:
         GroundspeedError: as in ``pipeline.run``.
     """
+    result = measure(
+        work,
+        store=store,
+        target=target,
+        settings=settings,
+        fresh=fresh,
+        command=command,
+        on_event=on_event,
+    )
+    return result, write_report(result, report or store.folder / f"report-{result.run.id}.html")
+
+
+def measure(
+    work: Work,
+    *,
+    store: Store,
+    target: Target,
+    settings: Settings | None = None,
+    fresh: bool = False,
+    command: str = "",
+    on_event: OnEvent | None = None,
+) -> RunResult:
+    """Do the same without a report; see :func:`run`."""
     settings = settings or Settings()
     tests = [scorer.asked for scorer in work.scorers.values()]
-    result = pipeline.run(
+    return pipeline.run(
         work.exporters,
         work.runtimes,
         work.precisions,
@@ -171,7 +194,6 @@ def run(
         on_event=on_event,
         scorers=work.scorers,
     )
-    return result, write_report(result, report or store.folder / f"report-{result.run.id}.html")
 
 
 def write_report(result: RunResult, path: Path) -> Path:

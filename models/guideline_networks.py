@@ -24,7 +24,7 @@ Where the paper is silent, this is the choice here:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -171,7 +171,7 @@ def _block(width: int, count: int, arrangement: Arrangement) -> nn.Module:
     return Parallel(each) if arrangement == "parallel" else nn.Sequential(*each)
 
 
-def _made(layers: list[nn.Module], shape: tuple[int, ...]) -> Made:
+def _made(layers: Sequence[nn.Module], shape: tuple[int, ...]) -> Made:
     network = nn.Sequential(*layers).eval()
     # Otherwise the maps of so many layers without statistics would fade to nothing, and multiplying
     # numbers that are almost zero takes other times.

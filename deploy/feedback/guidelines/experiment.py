@@ -75,7 +75,7 @@ class Experiment:
 
     def spec(self, variant: Variant, column: Column, width: int, others: Arguments) -> str:
         """Return the network as it is named on a command line; ``others`` are more arguments."""
-        given = self.arguments(variant, column, width) | dict(others)
+        given = {**self.arguments(variant, column, width), **others}
         return f"{NETWORKS}:{self.function}:" + ",".join(f"{k}={v}" for k, v in given.items())
 
     def speed(self, variant: Variant, column: Column, width: int) -> float:
