@@ -44,10 +44,6 @@ class Planted:
     threads: int = 1
     size: int = 32
 
-    def networks(self) -> dict[str, nn.Module]:
-        """Return the network with the fault and the one without."""
-        return {"fault": _framed(self.fault), "twin": _framed(self.twin)}
-
     def images(self, count: int) -> tuple[tuple[torch.Tensor, ...], ...]:
         """Return inputs: one to export with, or some to calibrate on."""
         generator = torch.Generator().manual_seed(0)
@@ -96,6 +92,7 @@ class Framed(nn.Module):
         return self.head(self.pool(x).flatten(1))
 
 
-def _framed(part: Callable[[], nn.Module]) -> nn.Module:
+def framed(part: Callable[[], nn.Module]) -> nn.Module:
+    """Return the network with a part in it, its weights always the same random ones."""
     torch.manual_seed(0)
     return Framed(part()).eval()
