@@ -8,7 +8,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from groundspeed.quantization import Quantization
 
 if TYPE_CHECKING:
     import torch
+    from torch.export import ExportedProgram
 
     from groundspeed.export.onnx_graph import OnnxGraph
     from groundspeed.export.prepare import Prepared
@@ -52,6 +53,7 @@ class Exporter:
             leaves it to the format.
         timeout_s: longest time that one converter may take.
         quantizing: what the user asks of precisions of integers.
+        samples: inputs to calibrate on, instead of the data that ``quantizing`` names.
         on_progress: called with a short sentence at each step.
     """
 
@@ -63,6 +65,7 @@ class Exporter:
         layout: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         quantizing: Quantizing | None = None,
+        samples: Sequence[tuple[torch.Tensor, ...]] = (),
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self.network = network
@@ -70,7 +73,27 @@ class Exporter:
         self._layout = layout
         self._timeout_s = timeout_s
         self._quantizing = quantizing or Quantizing()
+        self._samples = tuple(samples)
         self._on_progress = on_progress
+
+    def beside(
+        self, network: Network, samples: Sequence[tuple[torch.Tensor, ...]] = ()
+    ) -> Exporter:
+        """Return what writes another network in the same way, into the same folder.
+
+        Args:
+            network: the other.
+            samples: inputs to calibrate it on, if it does not take the data of this one.
+        """
+        return Exporter(
+            network,
+            self._folder,
+            layout=self._layout,
+            timeout_s=self._timeout_s,
+            quantizing=self._quantizing,
+            samples=samples,
+            on_progress=self._on_progress,
+        )
 
     @functools.cached_property
     def prepared(self) -> Prepared | OnnxGraph:
@@ -101,7 +124,10 @@ class Exporter:
             ExportError: the network is a graph that is no torch network.
         """
         return quantizing.quantized(
-            self._program(), self._quantizing, on_progress=self._on_progress
+            self._program(),
+            self._quantizing,
+            samples=self._samples,
+            on_progress=self._on_progress,
         )
 
     def mix_on(self, target: Target, threads: int, cpus: tuple[int, ...]) -> None:
@@ -120,6 +146,15 @@ class Exporter:
         # A graph that cannot be quantized is told for each of its files.
         if any(map(quantizing.needs_data, precisions)) and isinstance(self.prepared, Prepared):
             quantizing.calibration_samples(self.prepared, self._quantizing)
+
+    def canonical(self, precision: str) -> ExportedProgram:
+        """Return the canonical graph that files of a precision are written from.
+
+        Raises:
+            ExportError: the network is a graph that is no torch network.
+        """
+        ready = self.quantized.prepared if quantizing.needs_data(precision) else self._program()
+        return ready.program
 
     def _program(self) -> Prepared:
         from groundspeed.export.prepare import Prepared

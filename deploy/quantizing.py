@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,16 +56,20 @@ def quantized(
     prepared: Prepared,
     asked: Quantizing,
     *,
+    samples: Sequence[tuple[torch.Tensor, ...]] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> QuantizedNetwork:
-    """Calibrate a network on the data that the user named.
+    """Calibrate a network on the data that the user named, or on samples that are here.
 
     Raises:
         DataError: none were named, or they cannot be used.
     """
     from groundspeed.export.quantize.quantize import quantize
 
-    samples, name, notes = calibration_samples(prepared, asked)
+    name = "example inputs"
+    notes: tuple[str, ...] = ()
+    if not samples:
+        samples, name, notes = calibration_samples(prepared, asked)
     return quantize(
         prepared,
         samples,
