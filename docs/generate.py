@@ -12,6 +12,8 @@ import click
 
 from groundspeed.deploy.cli.main import COMMANDS, group
 from groundspeed.deploy.data.catalog import DATA
+from groundspeed.deploy.feedback.patterns.catalog import PATTERNS
+from groundspeed.deploy.feedback.patterns.pattern import Pattern
 from groundspeed.deploy.mixing.search import SEARCHES
 from groundspeed.deploy.targets.catalog import LINKS
 from groundspeed.export.formats import FORMATS
@@ -41,6 +43,21 @@ def table(title: str, registry: Registry) -> str:
     return f"## {title}\n\n| name | what | extra |\n| --- | --- | --- |\n{rows}\n"
 
 
+def patterns() -> str:
+    """Return the table of op patterns."""
+    rows = []
+    for name in PATTERNS:
+        pattern: Pattern = PATTERNS.load(name)
+        example = pattern.example.replace("|", "\\|")
+        rows.append(
+            f"| {name} | {pattern.guideline} | {pattern.reason} | `{example}` | {pattern.source} |"
+        )
+    head = "| pattern | guideline | why it costs time | example | source |\n"
+    return (
+        "## Op patterns\n\n" + head + "| --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+    )
+
+
 def page() -> str:
     """Return the whole page."""
     rewrites = "\n".join(
@@ -53,6 +70,7 @@ def page() -> str:
             "## Commands\n",
             *commands(),
             table("Runtimes", RUNTIMES),
+            patterns(),
             table("Data", DATA),
             table("Formats", FORMATS),
             table("Kinds of devices", LINKS),

@@ -19,6 +19,7 @@ COMMANDS = {
     "completion": "Print the shell's completion script.",
     "devices": "List the devices to measure on, examine one, give it engines.",
     "eval": "Measure how right exported files are on real data.",
+    "explain": "Find the op patterns that cost the time, and prove what they cost.",
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
     "history": "List what was measured before.",
     "inspect": "Show what a network's layers cost on paper.",

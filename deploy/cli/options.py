@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from groundspeed.deploy.cli.values import Names, Shape
+from groundspeed.deploy.cli.values import Duration, Names, Shape
 from groundspeed.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,8 +96,9 @@ def round_options(function: F) -> F:
         click.option(
             "--budget",
             "budget_s",
-            type=click.FloatRange(min=0),
-            help="Seconds after which no round of launches begins.  [default: 20 for each cell]",
+            type=Duration(),
+            help="Time after which no round of launches begins, such as 90s or 5min.  [default: "
+            "20s for each cell]",
         ),
         click.option(
             "--rounds",

@@ -1,8 +1,9 @@
-"""Values that options take: names, numbers, shapes."""
+"""Values that options take: names, numbers, shapes, durations."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
 
@@ -62,3 +63,19 @@ class Shape(click.ParamType[tuple[int, ...]]):
         if not shape or min(shape) < 1:
             self.fail(f"'{value}' is no shape; write it like 1,3,224,224", param, ctx)
         return shape
+
+
+class Duration(click.ParamType[float]):
+    """A duration: ``90`` or ``90s``, ``5min``, ``1h``."""
+
+    name = "duration"
+    _SECONDS: Final = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the seconds, zero or more."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip())
+        if match is None or match[2] not in self._SECONDS:
+            self.fail(f"'{value}' is no duration; write it like 90s, 5min or 1h", param, ctx)
+        return float(match[1]) * self._SECONDS[match[2]]

@@ -1,0 +1,160 @@
+"""``groundspeed explain``: which op patterns cost a network its time, and what that rests on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groundspeed.deploy.cli.options import (
+    conversion_options,
+    json_option,
+    network_options,
+    store_option,
+)
+from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
+from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.quantization_options import quantization_options
+from groundspeed.deploy.cli.results import plain
+from groundspeed.deploy.cli.values import Duration, Names
+from groundspeed.deploy.quantizing import Quantizing
+from groundspeed.documents import write_atomically
+from groundspeed.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundspeed.deploy.feedback.explain import Explanation
+
+
+@click.command()
+@click.argument("network")
+@click.option(
+    "--runtimes",
+    type=Names(),
+    default=("onnxruntime", "litert", "ncnn"),
+    show_default="onnxruntime,litert,ncnn",
+    help="Runtimes to look into.",
+)
+@launch_options
+@click.option(
+    "--budget",
+    "budget_s",
+    type=Duration(),
+    default=300.0,
+    show_default="5min",
+    help="Time for taking patterns out and measuring without them, in all runtimes together, such "
+    "as 90s or 5min; 0 leaves it at what the profiles say.",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted one can go on.")
+@conversion_options
+@quantization_options
+@network_options
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the HTML report; by default into the results.",
+)
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the findings as Markdown.",
+)
+@store_option
+@json_option
+def command(
+    network: str,
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    threads: tuple[int, ...],
+    place: Place,
+    budget_s: float,
+    fresh: bool,
+    layout: str | None,
+    timeout_s: float,
+    quantizing: Quantizing,
+    input_shapes: tuple[tuple[int, ...], ...],
+    weights: Path | None,
+    report: Path | None,
+    markdown: Path | None,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Find the op patterns that cost a network its time, and prove what they cost.
+
+    NETWORK is named as for 'groundspeed run'. It is measured and profiled in every runtime; the
+    patterns found are then taken out, the costliest first, and the network without each is measured
+    beside the network itself. An interrupted command goes on where it was when it is run again.
+
+    \b
+    Example:
+      groundspeed explain shufflenet_v2_x1_0 --budget 5min
+      groundspeed explain net.py:build --runtimes ncnn --on pi5 --markdown findings.md
+    """
+    from groundspeed.deploy import running
+    from groundspeed.deploy.feedback.explain import explain
+    from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.report.from_run import report_data
+    from groundspeed.deploy.report.markdown import markdown as as_markdown
+
+    if len(place.devices) > 1:
+        raise UsageError("one device is explained at a time; give --on one name")
+    with RunProgress(console(stderr=True)) as progress:
+        work = running.prepare(
+            [network],
+            runtimes=runtimes,
+            precisions=precisions,
+            threads=threads,
+            folder=store_folder / "exports",
+            input_shapes=input_shapes,
+            weights=weights,
+            layout=layout,
+            timeout_s=timeout_s,
+            quantizing=quantizing,
+            on_progress=progress.say,
+        )
+
+        def measure(here: Here) -> Explanation:
+            return explain(
+                work,
+                store=here.store,
+                target=here.target,
+                settings=Settings(cpus=here.cpus),
+                budget_s=budget_s,
+                report=report,
+                fresh=fresh,
+                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                on_event=here.on_event,
+            )
+
+        (outcome,) = place.on_each(store_folder, progress, measure)
+    explanation = outcome.result
+    assert explanation is not None  # of one device, errors are raised
+    data = report_data(explanation.result, explanation.findings)
+    if markdown is not None:
+        write_atomically(markdown, as_markdown(data))
+    if as_json:
+        print_json(_plain(explanation))
+    else:
+        from groundspeed.deploy.report.terminal import summary
+
+        out = console()
+        out.print(summary(data))
+        for cell, reason in explanation.unexplained.items():
+            out.print(f"not explained: {cell}: {reason}", markup=False)
+        out.print(f"report: {explanation.page}", soft_wrap=True, markup=False)
+    failed = explanation.result.failed or explanation.unexplained
+    return 1 if failed else 0
+
+
+def _plain(explanation: Explanation) -> Mapping[str, Any]:
+    """Return an explanation as a dictionary for machines; durations are nanoseconds."""
+    document = plain(explanation.result)
+    for cell, row in zip(explanation.result.cells, document["cells"], strict=True):
+        row["findings"] = explanation.findings.get(cell.cell)
+        row["unexplained"] = explanation.unexplained.get(cell.cell)
+    return document | {"counterfactual_runs": explanation.runs, "report": explanation.page}

@@ -1,0 +1,74 @@
+"""``groundspeed explain`` from end to end, on a network that has two patterns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Shuffle(nn.Module):
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x.view(n, 4, c // 4, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+def build():
+    layers = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), Shuffle()]
+    layers += [nn.Conv2d(32, 32, 1, groups=4), nn.ReLU()]
+    return nn.Sequential(*layers), torch.zeros(1, 3, 48, 48)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "net.py").write_text(NETWORK)
+    return folder
+
+
+def explain(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "groundspeed", "explain", "net.py:build", *words],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        timeout=300,
+    )
+
+
+def test_patterns_are_found_in_the_users_modules_and_taken_out(project: Path) -> None:
+    words = ("--runtimes", "onnxruntime", "--budget", "40s", "--markdown", "found.md", "--json")
+    done = explain(project, *words)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    (cell,) = document["cells"]
+    findings = {finding["pattern"]: finding for finding in cell["findings"]}
+    assert [place["module"] for place in findings["channel shuffle"]["places"]] == ["2"]
+    assert [place["module"] for place in findings["group convolution"]["places"]] == ["3"]
+    tried = findings["channel shuffle"]["counterfactual"]
+    assert tried["places"] == 1
+    assert tried["measured"]["evidence"] == "measured"
+    assert len(document["counterfactual_runs"]) == 1
+    assert "channel shuffle" in (project / "found.md").read_text()
+    assert "What costs time without need" in Path(project, document["report"]).read_text()
+
+
+def test_without_a_budget_the_profile_alone_is_asked(project: Path) -> None:
+    done = explain(project, "--runtimes", "onnxruntime", "--budget", "0", "--store", "other")
+    assert done.returncode == 0, done.stderr
+    assert "What costs time without need" in done.stdout
+    assert "group convolution (G2)" in done.stdout
+
+
+def test_a_duration_that_is_none_is_bad_use(project: Path) -> None:
+    done = explain(project, "--budget", "5 parsecs")
+    assert done.returncode == 2
+    assert "write it like 90s, 5min or 1h" in done.stderr
