@@ -13,9 +13,8 @@ is a *region*, and its executed ops compute its ops of the network. Inside a reg
 3. What is left was fused. An activation, an addition or the like goes to what computed its latest
    input, for runtimes fuse them behind and not before; all else goes to what reads it.
 4. Executed ops that own nothing, and compute, help whatever reads them: LiteRT's sigmoid before a
-   multiplication is a part of SiLU. So do those that move data into an order that the network has
-   nowhere, on the way to data that the network itself moves: LiteRT's reshapes and transposes are
-   parts of a channel shuffle.
+   multiplication is a part of SiLU. So do ops of the file that move data and end up with values
+   that the network has nowhere: LiteRT's padding is a part of the pooling behind it.
 
 An op that costs nothing on paper (a view) and was not executed has vanished, and nobody owns it.
 In a manifest from before data flow was known, the order of the ops stands for it; then light ops of
@@ -153,9 +152,8 @@ class Joining:
                 continue
             readers = nearest(self._run.readers[position], self._run.readers, self._is_known)
             for reader in sorted(readers):
-                place = self._part(reader, self._words[position])
-                if not self.moves(position) or self._is_step(position, place):
-                    self.helped[position] = place
+                if not self.moves(position) or self._is_step(position):
+                    self.helped[position] = self._part(reader, self._words[position])
                 break
 
     def _regions(self) -> Iterable[tuple[int, ...]]:
@@ -197,15 +195,16 @@ class Joining:
             _sort_of(self._ops[each].kind) is not word for each in self.owned[position]
         )
 
-    def _is_step(self, position: int, place: int) -> bool:
-        """Return whether moving data is a step towards data that the network itself moves.
+    def _is_step(self, position: int) -> bool:
+        """Return whether moving data is a step towards what reads it.
 
-        A tensor of the file that has the values of no op is on the way to one; what the runtime
-        moves for itself has no tensor in the file.
+        A tensor of the file that is made from others and has the values of no op is on the way to
+        one. What the runtime moves for itself has no tensor in the file, and integers stand for the
+        values that they were made from.
         """
         executed = self._executed[position]
-        of_the_file = bool(executed.outputs) and not executed.inserted
-        return of_the_file and self._ops[place].kind is OpKind.DATA_MOVEMENT
+        of_the_file = bool(executed.outputs and executed.reads) and not executed.inserted
+        return of_the_file and self._words[position] is OpKind.DATA_MOVEMENT
 
     def _is_known(self, position: int) -> bool:
         return bool(self.ties[position]) or self._computes(position)

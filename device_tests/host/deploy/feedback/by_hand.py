@@ -39,7 +39,7 @@ def profiled(
     tensors: dict[str, str],
     executed: Sequence[tuple[str, str]],
     *,
-    inserted: str = "",
+    inserted: str | None = None,
     reads: Reads | None = None,
     digest: str = "",
 ) -> tuple[Manifest, OpProfile]:
@@ -48,7 +48,8 @@ def profiled(
     Args:
         ops: of the network.
         tensors: name of a tensor of the file -> op with its values.
-        executed: the engine's word and the output tensor of each executed op.
+        executed: the engine's word and the output tensor of each executed op; "" for one that is
+            not in the file.
         inserted: the output of one that no op of the file stands behind.
         reads: positions of the executed ops that each one reads; None if the runtime told nothing.
         digest: of the network's weights.
@@ -70,7 +71,7 @@ def profiled(
             ProfiledOp(
                 name=str(position),
                 type=word,
-                outputs=(output,),
+                outputs=(output,) if output else (),
                 inserted=output == inserted,
                 reads=told[position],
             )

@@ -24,7 +24,7 @@ OPS = [
 ]
 FUSING = (
     {"s": "silu", "l": "linear"},
-    [("FusedConv", "s"), ("ReorderOutput", "?"), ("Gemm", "l")],
+    [("FusedConv", "s"), ("ReorderOutput", ""), ("Gemm", "l")],
     [(), (0,), (1,)],
 )
 SPLITTING = (

@@ -22,7 +22,7 @@ def join(
     ops: list[Op],
     tensors: dict[str, str],
     executed: list[tuple[str, str]],
-    inserted: str = "",
+    inserted: str | None = None,
     reads: Reads | None = None,
 ) -> Attribution:
     return attribute(*profiled(ops, tensors, executed, inserted=inserted, reads=reads))
@@ -194,12 +194,23 @@ def test_a_reorder_without_a_name_is_charged_to_the_value_that_it_moves() -> Non
 
 def test_what_converts_an_input_of_the_network_is_charged_to_what_reads_it() -> None:
     ops = [op("conv", KIND.CONVOLUTION, "stem.conv", macs=100), op("relu", KIND.ACTIVATION, "act")]
-    executed = [("QuantizeLinear", "?"), ("Transpose", "??"), ("QLinearConv", "r")]
+    executed = [("QuantizeLinear", "?"), ("Transpose", ""), ("QLinearConv", "r")]
     found = join(ops, {"r": "relu"}, executed, reads=[(), (0,), (1,)]).ops
     assert [one.module for one in found] == ["stem.conv"] * 3
     assert [one.kind for one in found[:2]] == [KIND.QUANTIZE, KIND.DATA_MOVEMENT]
     assert [one.inserted for one in found] == [False, True, False]
     assert all(one.tied for one in found)
+
+
+def test_padding_before_a_pooling_is_a_part_of_it() -> None:
+    ops = [
+        op("relu", KIND.ACTIVATION, "stem"),
+        op("pool", KIND.POOLING, "pool", inputs=("relu",)),
+    ]
+    executed = [("Clamp", "r"), ("Constant Pad", "padded"), ("Max Pooling", "p")]
+    found = join(ops, {"r": "relu", "p": "pool"}, executed, reads=[(), (0,), (1,)]).ops
+    assert [one.module for one in found] == ["stem", "pool", "pool"]
+    assert [one.part for one in found] == [False, True, False]
 
 
 def test_steps_towards_data_that_the_network_moves_are_parts_of_moving_it() -> None:
