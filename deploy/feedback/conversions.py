@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from groundspeed.deploy.feedback.finding import Place
@@ -60,6 +60,21 @@ def borders(scene: Scene) -> Iterator[Conversion]:
     for conversion in _inside(scene):
         if is_border(scene.executed[conversion.position].op.executed):
             yield conversion
+
+
+def around(scene: Scene, positions: Collection[int]) -> tuple[int, ...]:
+    """Return the layout conversions on both sides of executed ops, if there are on both.
+
+    Without these ops, what they read and what reads them would have the same layout, and the
+    conversions would go as well.
+    """
+    reads, inside = _reads(scene), set(positions)
+    layout = {conversion.position for conversion in layout_conversions(scene)}
+    before = {source for each in inside for source in reads[each]} - inside
+    readers = {i for i, sources in enumerate(reads) if not before.isdisjoint(sources)}
+    after = {i for i, sources in enumerate(reads) if not inside.isdisjoint(sources)} - inside
+    alone = bool(before) and bool(after) and readers <= inside and before | after <= layout
+    return tuple(sorted(before | after)) if alone else ()
 
 
 def is_border(op: ProfiledOp) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from torch.fx import Node
 
+from groundspeed.deploy.feedback.conversions import around
 from groundspeed.deploy.feedback.edits import redirected
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
@@ -74,7 +75,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
             what = f"{last.output_shape[1]} channels in {groups} groups"
             yield Sighting(
                 place=Place(module=last.module, line=last.line, ops=ops, what=what),
-                charges=dict.fromkeys(executed, 1.0),
+                charges=dict.fromkeys((*executed, *around(scene, executed)), 1.0),
             )
 
 

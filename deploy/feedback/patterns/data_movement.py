@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.fx import Graph, GraphModule, Node
 
+from groundspeed.deploy.feedback.conversions import around
 from groundspeed.deploy.feedback.edits import redirected
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.channel_shuffle import shuffles, shuffling
@@ -32,6 +33,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
     chains = list(shuffles(scene))
     shuffled = {op for ops in chains for op in ops}
     taken = {position for ops in chains for position in shuffling(scene, ops)}
+    returning = _returning(scene)
     for position in scene.alone(_moving(scene)):
         row = scene.executed[position].op
         ops = [op for op in row.covers if op.name not in shuffled]
@@ -43,7 +45,9 @@ def _find(scene: Scene) -> Iterator[Sighting]:
                 ops=tuple(op.name for op in ops),
                 what=f"{_word(scene, main.name)} giving {_sizes(scene, main)}",
             )
-            yield Sighting(place=place, charges={position: 1.0})
+            gone = returning.issuperset(place.ops)
+            vanish = (position, *(around(scene, [position]) if gone else ()))
+            yield Sighting(place=place, charges=dict.fromkeys(vanish, 1.0))
 
 
 def _moving(scene: Scene) -> frozenset[str]:
@@ -67,17 +71,21 @@ def _sizes(scene: Scene, op: Op) -> str:
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
-    ends = _round_trips(scene)
-    gone = {op for end in ends for op in _between(scene, end, ends[end])}
-    taken = tuple(one for one in sightings if gone.issuperset(one.place.ops))
+    returning = _returning(scene)
+    taken = tuple(one for one in sightings if returning.issuperset(one.place.ops))
     if 2 * len(taken) >= len(sightings):
-        after = redirected(scene, ends)
+        after = redirected(scene, _round_trips(scene))
         return Change(what="the map as it is instead of each", after=after, taken=taken)
     return Change(
         what="the same maps lying there already, measured apart",
         before=_read(scene, sightings, moved=True),
         after=_read(scene, sightings, moved=False),
     )
+
+
+def _returning(scene: Scene) -> set[str]:
+    """Return the ops of all chains that keep the shape."""
+    return {op for end, start in _round_trips(scene).items() for op in _between(scene, end, start)}
 
 
 def _round_trips(scene: Scene) -> dict[str, str]:

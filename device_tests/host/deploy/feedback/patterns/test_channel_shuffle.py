@@ -78,6 +78,17 @@ def test_a_transpose_that_is_tied_to_nothing_belongs_to_the_shuffle_around_it() 
     assert after.time.ns - before.time.ns == pytest.approx(expected)
 
 
+def test_conversions_that_stand_for_the_shuffle_alone_are_charged_to_it() -> None:
+    plain = stage(Network(by_view), IMAGE)
+    one_side = inserted(plain, "conv2d", "ReorderOutput", 5_000)
+    both_sides = inserted(one_side, "transpose", "ReorderInput", 7_000)
+    first, second, third = (
+        found(scene).finding.attributed.time.ns for scene in (plain, one_side, both_sides)
+    )
+    assert second == pytest.approx(first)
+    assert third == pytest.approx(first + 12_000)
+
+
 def test_the_network_without_its_shuffles_hands_the_map_on() -> None:
     network = Network(by_view)
     scene = stage(network, IMAGE)
