@@ -175,6 +175,8 @@ FIRST_HALF = (
         name="hard_swish",
         pattern="activation",
         modules=("planted.1",),
+        # ONNX Runtime's blocked convolutions compute it themselves, as its optimized graph shows.
+        runtimes=("litert", "ncnn"),
         fault=lambda: between(nn.Hardswish()),
         twin=plain,
     ),
