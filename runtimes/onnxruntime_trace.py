@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,26 +102,42 @@ def traced_ops(
         optimized: nodes of the optimized model, which the trace names.
         original: nodes of the file.
     """
-    outputs = {node.name: node.outputs for node in optimized}
-    inputs = {node.name: node.inputs for node in optimized}
-    flow = reads((inputs.get(name, ()), outputs.get(name, ())) for name, _ in trace.kernels)
+    nodes = _nodes(trace.kernels, optimized)
+    flow = reads((node.inputs, node.outputs) for node in nodes)
     known = {name for node in original for name in node.outputs}
     fused = {node.name: node.outputs for node in original if node.name}
 
-    def tensors(node: str) -> tuple[str, ...]:
-        unblocked = node.rpartition(_BLOCKED)[0]
+    def tensors(node: Node) -> tuple[str, ...]:
+        unblocked = node.name.rpartition(_BLOCKED)[0]
         if unblocked in known:
             return (unblocked,)
-        own = tuple(name for name in outputs.get(node, ()) if name in known)
-        return own or fused.get(_FUSED.sub("", node), ())
+        own = tuple(name for name in node.outputs if name in known)
+        return own or fused.get(_FUSED.sub("", node.name), ())
 
     return tuple(
         ProfiledOp(
             name=name,
             type=kind,
-            outputs=() if kind in _INSERTED else tensors(name),
+            outputs=() if kind in _INSERTED else tensors(node),
             inserted=kind in _INSERTED,
             reads=sources,
         )
-        for (name, kind), sources in zip(trace.kernels, flow, strict=True)
+        for (name, kind), node, sources in zip(trace.kernels, nodes, flow, strict=True)
     )
+
+
+def _nodes(kernels: Iterable[tuple[str, str]], optimized: Sequence[Node]) -> list[Node]:
+    """Return the node behind each kernel; one that nobody knows reads and computes nothing.
+
+    What a node without a name is called in the trace (``Mul_159``) is written nowhere, so that such
+    nodes are taken in order.
+    """
+    named = {node.name: node for node in optimized if node.name}
+    nameless: dict[str, deque[Node]] = defaultdict(deque)
+    for node in optimized:
+        if not node.name:
+            nameless[node.type].append(node)
+    return [
+        named.get(name) or (nameless[kind].popleft() if nameless[kind] else Node(name, kind, ()))
+        for name, kind in kernels
+    ]

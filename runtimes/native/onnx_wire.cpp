@@ -79,6 +79,7 @@ std::vector<OnnxNode> onnx_nodes(std::string_view model) {
     messages(graph, kGraphNode, [&](std::string_view message) {
       OnnxNode& node = nodes.emplace_back();
       messages(message, kNodeName, [&](std::string_view name) { node.name += name; });
+      messages(message, kNodeType, [&](std::string_view type) { node.type += type; });
       messages(message, kNodeOutput, [&](std::string_view output) {
         if (!output.empty()) node.outputs.emplace_back(output);
       });

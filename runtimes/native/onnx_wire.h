@@ -7,9 +7,10 @@
 
 namespace groundspeed {
 
-// One node of the main graph: its name, and the tensors that it computes and reads.
+// One node of the main graph: its name and op type, and the tensors that it computes and reads.
 struct OnnxNode {
   std::string name;
+  std::string type;
   std::vector<std::string> outputs;
   std::vector<std::string> inputs;
 };

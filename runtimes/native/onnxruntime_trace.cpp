@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -79,6 +80,34 @@ std::string without_fusion(const std::string& name) {
   return at == std::string::npos ? name : name.substr(0, at);
 }
 
+// The node behind each kernel; see the Python file.
+class NodesByName {
+ public:
+  explicit NodesByName(const std::vector<OnnxNode>& nodes) {
+    for (const OnnxNode& node : nodes) {
+      if (node.name.empty()) {
+        nameless_[node.type].push_back(node);
+      } else {
+        named_[node.name] = node;
+      }
+    }
+  }
+
+  OnnxNode take(const std::string& name, const std::string& type) {
+    const auto found = named_.find(name);
+    if (found != named_.end()) return found->second;
+    std::deque<OnnxNode>& left = nameless_[type];
+    if (left.empty()) return {name, type, {}, {}};
+    OnnxNode taken = std::move(left.front());
+    left.pop_front();
+    return taken;
+  }
+
+ private:
+  std::map<std::string, OnnxNode> named_;
+  std::map<std::string, std::deque<OnnxNode>> nameless_;
+};
+
 }  // namespace
 
 Trace read_trace(std::string_view text, const std::vector<std::size_t>& counted) {
@@ -106,33 +135,31 @@ Trace read_trace(std::string_view text, const std::vector<std::size_t>& counted)
 std::vector<ProfiledOp> traced_ops(const Trace& trace, const std::vector<OnnxNode>& optimized,
                                    const std::vector<OnnxNode>& original) {
   using Tensors = std::vector<std::string>;
-  std::map<std::string, Tensors> inputs, outputs, fused;
+  std::map<std::string, Tensors> fused;
   std::set<std::string> known;
-  for (const OnnxNode& node : optimized) {
-    inputs[node.name] = node.inputs;
-    outputs[node.name] = node.outputs;
-  }
   for (const OnnxNode& node : original) {
     known.insert(node.outputs.begin(), node.outputs.end());
     if (!node.name.empty()) fused[node.name] = node.outputs;
   }
-  const auto tensors = [&](const std::string& node) -> Tensors {
-    const std::size_t blocked = node.rfind(kBlocked);
-    if (blocked != std::string::npos && known.count(node.substr(0, blocked)) != 0) {
-      return {node.substr(0, blocked)};
+  const auto tensors = [&](const OnnxNode& node) -> Tensors {
+    const std::size_t blocked = node.name.rfind(kBlocked);
+    if (blocked != std::string::npos && known.count(node.name.substr(0, blocked)) != 0) {
+      return {node.name.substr(0, blocked)};
     }
     Tensors own;
-    for (const std::string& name : outputs[node]) {
+    for (const std::string& name : node.outputs) {
       if (known.count(name) != 0) own.push_back(name);
     }
-    return own.empty() ? fused[without_fusion(without_token(node))] : own;
+    return own.empty() ? fused[without_fusion(without_token(node.name))] : own;
   };
+  NodesByName nodes(optimized);
   DataFlow flow;
   std::vector<ProfiledOp> ops;
   for (const auto& [name, kind] : trace.kernels) {
     const bool inserted = kInserted.count(kind) != 0;
-    ops.push_back({name, kind, inserted ? Tensors() : tensors(name), inserted,
-                   flow.next(inputs[name], outputs[name])});
+    const OnnxNode node = nodes.take(name, kind);
+    ops.push_back({name, kind, inserted ? Tensors() : tensors(node), inserted,
+                   flow.next(node.inputs, node.outputs)});
   }
   return ops;
 }

@@ -36,6 +36,20 @@ def test_an_executed_op_gives_the_tensors_of_the_node_that_it_was(
     assert op.outputs == tensors
 
 
+def test_nodes_without_names_are_taken_in_order() -> None:
+    optimized = [
+        Node("conv_1", "Conv", ("conv",), ("x",)),
+        Node("", "HardSigmoid", ("inlined",), ("conv",)),
+        Node("", "Mul", ("relu",), ("conv", "inlined")),
+        Node("", "Mul", ("left",), ("relu", "relu")),
+    ]
+    kernels = (("conv_1", "Conv"), ("HardSigmoid_7", "HardSigmoid"), ("Mul_8", "Mul"))
+    trace = Trace(kernels=(*kernels, ("Mul_9", "Mul"), ("Mul_10", "Mul")), times_ns=((1,),) * 5)
+    found = traced_ops(trace, optimized, FILE)
+    assert [op.outputs for op in found] == [("conv",), (), ("relu",), ("left",), ()]
+    assert [op.reads for op in found] == [(), (0,), (0, 1), (2,), ()]
+
+
 def test_an_executed_op_reads_those_whose_tensors_the_optimizer_gave_it() -> None:
     optimized = [
         Node("relu_nchwc", "Conv", ("reorder_token_0",), ("x", "weight")),
