@@ -21,6 +21,7 @@ from groundspeed.deploy.feedback.finding import Evidence, Finding, Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Network, Pattern, Sighting
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.plan import Cell, job
+from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.deploy.targets.target import OnProgress, Target
@@ -390,3 +391,14 @@ def test_an_activation_is_taken_out_of_a_real_network(tmp_path: Path, store: Sto
     assert variant.manifest.format == "onnx"
     left = [op for op in variant.manifest.ops if op.kind == "activation"]
     assert len(left) == 2 - shown.places
+
+
+def test_ops_apart_are_calibrated_on_their_own_inputs(tmp_path: Path) -> None:
+    own = sources.Network(name="net", spec="net", module=nn.Linear(2, 3), inputs=INPUT)
+    inputs = (torch.randn(1, 4, generator=torch.Generator().manual_seed(0)),)
+    apart = sources.Network(name="apart", spec="apart", module=nn.Linear(4, 4), inputs=inputs)
+    exporter = Exporter(own, tmp_path, quantizing=Quantizing(data="images.npz"))
+    quantized = exporter.beside(apart, samples=(inputs,)).quantized
+    assert quantized.samples == (inputs,)
+    assert quantized.quantization.calibration is not None
+    assert quantized.quantization.calibration.data == "example inputs"
