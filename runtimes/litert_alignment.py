@@ -33,7 +33,8 @@ _NAMES = {
     "MAX_POOL_2D": r"Max Pooling",
     "MEAN": r"Mean|Global Average",
     "MINIMUM": r"Minimum|Clamp",
-    "MUL": r"Multiply|Square \(",
+    # The product of a value and its own sigmoid, in integers, has no name.
+    "MUL": r"Multiply|Square \(|Invalid Unary Op",
     "NEG": r"Negate",
     "PAD": r"Constant Pad|Copy",
     "PADV2": r"Constant Pad|Copy",

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from groundspeed.artifact import Manifest
-from groundspeed.deploy.feedback.align import main_op
 from groundspeed.deploy.feedback.breakdown import Breakdown, OpRow
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op
@@ -175,7 +174,7 @@ class _Column:
             return Made(fate=Fate.UNKNOWN if op.macs else Fate.VANISHED)
         if len(rows) > 1:
             return Made(fate=Fate.SPLIT, words=words)
-        main = main_op(rows[0].op.covers)
+        main = rows[0].op.main
         if main is None or main.name == op.name:
             return Made(fate=Fate.COMPUTED, words=words)
         return Made(fate=Fate.FUSED, into=main.name, words=words)

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.feedback.joining import Joining
-from groundspeed.deploy.vocabulary import kind_of
+from groundspeed.deploy.vocabulary import sort_of, word_of
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
 
@@ -38,8 +39,7 @@ class AttributedOp:
             op covers the same and bears its arithmetic, so that sums stay right.
         moves: the canonical op whose value it only moves or converts, or, for an input of the
             network, the op that reads it; None when it computes, or when the value is not known.
-        kind: kind of the main op (the heaviest that it covers: most MACs, then FLOPs, then
-            bytes); without one, what the engine's word says.
+        kind: kind of the main op; without one, what the engine's word says.
         module: path of the main op's module, or of that of the value that it moves; for an op that
             is not tied, the innermost module that holds both of its tied neighbours; "" for a
             stage of the runtime's own run.
@@ -66,6 +66,11 @@ class AttributedOp:
     memory_bytes: int
 
     @property
+    def main(self) -> Op | None:
+        """The op that it is shown under: of what it covers the heaviest, if its word fits that."""
+        return main_op(self.covers, word_of(self.executed))
+
+    @property
     def tied(self) -> bool:
         """Whether it is known what it stands for in the network."""
         return bool(self.covers) or self.moves is not None
@@ -90,7 +95,10 @@ class Attribution:
 def attribute(manifest: Manifest, profile: OpProfile) -> Attribution:
     """Join the ops that a runtime executed with the ops of the network that it executed."""
     joining = Joining(manifest, profile.ops)
-    found = [_charge(joining, manifest.ops, position) for position in range(len(profile.ops))]
+    found = [
+        _charge(joining, manifest.ops, position, word_of(executed))
+        for position, executed in enumerate(profile.ops)
+    ]
     modules = _modules(profile.ops, [charge.op for charge in found])
     left = [op for place, op in enumerate(manifest.ops) if place not in joining.owners]
     return Attribution(
@@ -110,22 +118,23 @@ class _Charge:
     """What an executed op is charged to.
 
     Attributes:
-        covers, part, moves: as on :class:`AttributedOp`.
+        covers, part, main, moves: as on :class:`AttributedOp`.
         asked: whether the network itself asks for this data to be moved.
     """
 
     covers: tuple[Op, ...]
     part: bool
+    main: Op | None
     moves: Op | None
     asked: bool
 
     @property
     def op(self) -> Op | None:
         """The op that it is shown under."""
-        return main_op(self.covers) or self.moves
+        return self.main or self.moves
 
 
-def _charge(joining: Joining, ops: Sequence[Op], position: int) -> _Charge:
+def _charge(joining: Joining, ops: Sequence[Op], position: int, word: OpKind) -> _Charge:
     owned, helped = joining.owned[position], joining.helped.get(position)
     part = not owned and helped is not None
     covers = tuple(ops[place] for place in ([helped] if part and helped is not None else owned))
@@ -134,14 +143,22 @@ def _charge(joining: Joining, ops: Sequence[Op], position: int) -> _Charge:
     return _Charge(
         covers=covers,
         part=part,
+        main=main_op(covers, word),
         moves=None if moved is None else ops[moved],
         asked=bool(ties) and ops[ties[-1]].kind is OpKind.DATA_MOVEMENT,
     )
 
 
-def main_op(covers: Sequence[Op]) -> Op | None:
-    """Return the heaviest of some ops: most MACs, then FLOPs, then bytes; None of none."""
-    return max(covers, key=lambda op: (op.macs, op.flops, op.memory_bytes), default=None)
+def main_op(covers: Sequence[Op], word: OpKind) -> Op | None:
+    """Return the heaviest of some ops: most MACs, then FLOPs, then bytes; None of none.
+
+    Args:
+        covers: the ops.
+        word: what the engine calls the op that computes them; where it fits some, one of those.
+    """
+    alike = [op for op in covers if sort_of(op.kind) is sort_of(word)]
+    weight = attrgetter("macs", "flops", "memory_bytes")
+    return max(alike or covers, key=weight, default=None)
 
 
 def _modules(executed: Sequence[ProfiledOp], shown: Sequence[Op | None]) -> list[str]:
@@ -173,8 +190,8 @@ def common_module(one: str, other: str) -> str:
 def _attributed(
     executed: ProfiledOp, charge: _Charge, module: str, times_ns: tuple[int, ...]
 ) -> AttributedOp:
-    main = main_op(charge.covers)
-    word = OpKind.OTHER if executed.stage else kind_of(executed.type)
+    main = charge.main
+    word = OpKind.OTHER if executed.stage else word_of(executed)
     added = executed.inserted and not executed.stage
     moved = word is OpKind.DATA_MOVEMENT or (added and word is not OpKind.QUANTIZE)
     borne = () if charge.part else charge.covers

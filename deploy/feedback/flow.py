@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from groundspeed.measurement import ProfiledOp
 from groundspeed.ops import Op
@@ -74,31 +73,21 @@ def nearest(
         waiting.extend(further)
 
 
-class Regions:
-    """What hangs together when everything is apart at first.
+def reached(
+    starts: Sequence[int], steps: Sequence[Sequence[int]], stop: Callable[[int], bool]
+) -> set[int]:
+    """Return the ops that can be reached without passing one where to stop, itself not among them.
 
     Args:
-        count: of things, named by their positions.
+        starts: where to begin.
+        steps: for each op, those that are one step away.
+        stop: whether to go no further.
     """
-
-    def __init__(self, count: int) -> None:
-        self._parents = list(range(count))
-
-    def join(self, *members: int) -> None:
-        """Put these into one region, with all that hangs on them."""
-        for one, other in pairwise(members):
-            self._parents[self._root(one)] = self._root(other)
-
-    def __iter__(self) -> Iterator[tuple[int, ...]]:
-        """Yield the members of each region, ascending, in the order of their first ones."""
-        found: dict[int, list[int]] = {}
-        for member in range(len(self._parents)):
-            found.setdefault(self._root(member), []).append(member)
-        return map(tuple, found.values())
-
-    def _root(self, member: int) -> int:
-        while self._parents[member] != member:
-            # Halving the path keeps later walks short.
-            self._parents[member] = self._parents[self._parents[member]]
-            member = self._parents[member]
-        return member
+    found: set[int] = set()
+    waiting = deque(starts)
+    while waiting:
+        place = waiting.popleft()
+        if place not in found and not stop(place):
+            found.add(place)
+            waiting.extend(steps[place])
+    return found

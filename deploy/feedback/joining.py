@@ -1,15 +1,15 @@
 """Which executed op computes which op of the network: the rules, one after another.
 
-Export tied tensors of the file to the ops of the network that compute the same values. Both graphs
-are cut at the values that are known in both: what hangs together between the cuts, on either side,
-is a *region*, and its executed ops compute its ops of the network. Inside a region:
+Export tied tensors of the file to the ops of the network that compute the same values. With the
+flow of data on both sides, that tells what happened between two values that are known in both:
 
 1. What an executed op computes by its values is its own. Of several that compute one op, the first
-   one owns it, the others help. Moving or converting data computes nothing, so that an inserted
-   layout conversion does not pass for the convolution whose values it moves.
+   whose word fits it owns it, the others help. Moving or converting data computes nothing, so that
+   an inserted layout conversion does not pass for the convolution whose values it moves.
 2. An executed op whose word tells a kind of work that it does not own yet takes the first op of
-   that kind that nobody owns: a "FusedConv" with the values of an activation takes the convolution
-   before it, a "QuickGelu" without any known value takes the activation.
+   that kind that nobody owns, among those between the values that it gives and the values that are
+   known before: a "FusedConv" with the values of an activation takes the convolution before it, a
+   "QuickGelu" without any known value takes the activation.
 3. What is left was fused. An activation, an addition or the like goes to what computed its latest
    input, for runtimes fuse them behind and not before; all else goes to what reads it.
 4. Executed ops that own nothing, and compute, help whatever reads them: LiteRT's sigmoid before a
@@ -23,19 +23,19 @@ one branch may be shown with its neighbour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from groundspeed.artifact import Manifest
-from groundspeed.deploy.feedback.flow import Regions, canonical_flow, executed_flow, nearest
-from groundspeed.deploy.vocabulary import WITH_MACS, kind_of
+from groundspeed.deploy.feedback.flow import canonical_flow, executed_flow, nearest, reached
+from groundspeed.deploy.vocabulary import WITH_MACS, sort_of, word_of
 from groundspeed.measurement import ProfiledOp
 from groundspeed.ops import OpKind
 
 # What a runtime computes on the values that a convolution or a linear layer has just made.
 _FOLLOWS = frozenset({OpKind.ACTIVATION, OpKind.ELEMENTWISE, OpKind.NORMALIZATION})
 _MOVING = frozenset({OpKind.DATA_MOVEMENT, OpKind.QUANTIZE})
-_AVERAGING = frozenset({OpKind.POOLING, OpKind.REDUCTION})
 
 
 class Joining:
@@ -64,7 +64,7 @@ class Joining:
         self.owners: Final[dict[int, int]] = {}
         self._ops = manifest.ops
         self._executed = executed
-        self._words = [kind_of(op.type) for op in executed]
+        self._words = [word_of(op) for op in executed]
         self._network = canonical_flow(manifest.ops)
         self._run = executed_flow(executed)
         self._by_values()
@@ -96,29 +96,25 @@ class Joining:
         return None
 
     def _by_values(self) -> None:
+        makers: dict[int, list[int]] = defaultdict(list)
         for position, ties in enumerate(self.ties):
             for place in ties:
-                movement = self._ops[place].kind is OpKind.DATA_MOVEMENT
-                quantizes = self._words[position] is OpKind.QUANTIZE
-                inserted = self._executed[position].inserted
-                if inserted or quantizes or (self.moves(position) and not movement):
-                    continue
-                owner = self.owners.get(place)
-                if owner is None:
-                    self._own(position, place)
-                elif not self.moves(position) or self._same_op(position, owner):
+                if self._may_make(position, place):
+                    makers[place].append(position)
+        for place, positions in makers.items():
+            owner = next((each for each in positions if self._fits(each, place)), positions[0])
+            self._own(owner, place)
+            for position in positions:
+                if position != owner and (not self.moves(position) or self._same(position, owner)):
                     self.helped[position] = place
 
     def _by_kinds(self) -> None:
-        for region in self._regions():
-            free = [place for place in region if place < len(self._ops) and self._is_free(place)]
-            for member in region:
-                position = member - len(self._ops)
-                if position >= 0:
-                    taken = next((place for place in free if self._lacks(position, place)), None)
-                    if taken is not None:
-                        self._own(position, taken)
-                        free.remove(taken)
+        valued = frozenset(self.owners)
+        for position in range(len(self._executed)):
+            for place in sorted(self._between(position, valued)):
+                if self._is_free(place) and self._lacks(position, place):
+                    self._own(position, place)
+                    break
 
     def _by_order(self) -> None:
         """Give layers that nobody owns to the next executed ops that can be such layers."""
@@ -156,21 +152,21 @@ class Joining:
                     self.helped[position] = self._part(reader, self._words[position])
                 break
 
-    def _regions(self) -> Iterable[tuple[int, ...]]:
-        """Return regions of ops of the network and, counted after these, executed ops."""
-        first = len(self._ops)
-        regions = Regions(first + len(self._executed))
-        known = set[int]()
-        for position, ties in enumerate(self.ties):
-            known.update(ties)
-            if not ties:
-                regions.join(*(first + each for each in (position, *self._run.readers[position])))
-            elif self._computes(position) or not self.owners.keys() >= set(ties):
-                regions.join(first + position, *ties)
-        for place, readers in enumerate(self._network.readers):
-            if place not in known:
-                regions.join(place, *readers)
-        return regions
+    def _between(self, position: int, valued: Collection[int]) -> set[int]:
+        """Return the ops between what an executed op gives and the values known before.
+
+        Args:
+            position: the executed op.
+            valued: ops that an executed op owns by its values.
+        """
+        tied = nearest([position], self._run.readers, lambda each: bool(self.ties[each]))
+        given = {place for each in tied for place in self.ties[each]}
+        starts = [
+            each
+            for place in given
+            for each in (self._network.sources[place] if place in valued else [place])
+        ]
+        return reached(starts, self._network.sources, valued.__contains__)
 
     def _computes(self, position: int) -> bool:
         return bool(self.owned[position]) or position in self.helped
@@ -183,17 +179,27 @@ class Joining:
         op = self._ops[place]
         return place not in self.owners and bool(op.flops or op.memory_bytes)
 
+    def _may_make(self, position: int, place: int) -> bool:
+        """Return whether an executed op with the values of an op can have computed them."""
+        if self._executed[position].inserted:
+            return False
+        moved = self._ops[place].kind is OpKind.DATA_MOVEMENT
+        return self._words[position] not in _MOVING or (
+            moved and self._words[position] is OpKind.DATA_MOVEMENT
+        )
+
+    def _fits(self, position: int, place: int) -> bool:
+        return sort_of(self._words[position]) is sort_of(self._ops[place].kind)
+
     def _lacks(self, position: int, place: int) -> bool:
         """Return whether an executed op does such work by its word, and owns none yet."""
-        wanted = _sort_of(self._ops[place].kind)
-        word = _sort_of(self._words[position])
+        wanted = sort_of(self._ops[place].kind)
         if self.moves(position) or wanted in _MOVING:
             return False
-        if word is OpKind.OTHER:
+        if self._words[position] is OpKind.OTHER:
             return not self.owned[position]
-        return word is wanted and all(
-            _sort_of(self._ops[each].kind) is not word for each in self.owned[position]
-        )
+        owned = (sort_of(self._ops[each].kind) for each in self.owned[position])
+        return self._fits(position, place) and wanted not in owned
 
     def _is_step(self, position: int) -> bool:
         """Return whether moving data is a step towards what reads it.
@@ -223,12 +229,5 @@ class Joining:
         alike = [each for each in owned if (self._ops[each].macs > 0) is (word in WITH_MACS)]
         return (alike or owned)[0]
 
-    def _same_op(self, position: int, other: int) -> bool:
+    def _same(self, position: int, other: int) -> bool:
         return self._executed[position].name == self._executed[other].name
-
-
-def _sort_of(kind: OpKind) -> OpKind:
-    """Return one kind for all that runtimes call by each other's names."""
-    if kind in WITH_MACS:
-        return OpKind.CONVOLUTION
-    return OpKind.REDUCTION if kind in _AVERAGING else kind

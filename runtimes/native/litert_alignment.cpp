@@ -30,7 +30,7 @@ const std::map<std::string, Prefixes>& xnnpack_names() {
       {"MAX_POOL_2D", {"Max Pooling"}},
       {"MEAN", {"Mean", "Global Average"}},
       {"MINIMUM", {"Minimum", "Clamp"}},
-      {"MUL", {"Multiply", "Square ("}},
+      {"MUL", {"Multiply", "Square (", "Invalid Unary Op"}},
       {"NEG", {"Negate"}},
       {"PAD", {"Constant Pad", "Copy"}},
       {"PADV2", {"Constant Pad", "Copy"}},

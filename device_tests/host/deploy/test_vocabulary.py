@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundspeed.deploy.vocabulary import kind_of
+from groundspeed.deploy.vocabulary import kind_of, word_of
+from groundspeed.measurement import ProfiledOp
 from groundspeed.ops import OpKind
 
 ONNX_RUNTIME = {
@@ -24,6 +25,11 @@ ONNX_RUNTIME = {
     "HardSigmoid": OpKind.ACTIVATION,
     "Mul": OpKind.ELEMENTWISE,
     "DequantizeLinear": OpKind.QUANTIZE,
+    "QLinearConv": OpKind.CONVOLUTION,
+    "QLinearAdd": OpKind.ELEMENTWISE,
+    "QLinearSigmoid": OpKind.ACTIVATION,
+    "QLinearGlobalAveragePool": OpKind.POOLING,
+    "QGemm": OpKind.LINEAR,
     "NonMaxSuppression": OpKind.OTHER,
 }
 LITERT = {
@@ -60,3 +66,9 @@ NCNN = {
 @pytest.mark.parametrize(("word", "kind"), [*ONNX_RUNTIME.items(), *LITERT.items(), *NCNN.items()])
 def test_the_engines_words(word: str, kind: OpKind) -> None:
     assert kind_of(word) is kind
+
+
+def test_litert_calls_changes_to_and_from_integers_by_the_name_of_the_operator() -> None:
+    assert word_of(ProfiledOp(name="QUANTIZE 3", type="Convert (NC)")) is OpKind.QUANTIZE
+    assert word_of(ProfiledOp(name="CAST 3", type="Convert (NC)")) is OpKind.DATA_MOVEMENT
+    assert word_of(ProfiledOp(name="quantize_me", type="Conv")) is OpKind.CONVOLUTION

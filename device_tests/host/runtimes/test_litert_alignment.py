@@ -83,6 +83,18 @@ def test_a_clamp_stands_for_both_its_bounds() -> None:
     assert outputs(found) == [("t1",), ("t3",), ("t4",)]
 
 
+def test_a_sigmoid_and_a_product_in_one_event_without_a_name_give_the_product() -> None:
+    nodes = [
+        Node(op="CONV_2D", inputs=("x",), outputs=("a",)),
+        Node(op="LOGISTIC", inputs=("a",), outputs=("b",)),
+        Node(op="MUL", inputs=("a", "b"), outputs=("c",)),
+        Node(op="ADD", inputs=("a", "c"), outputs=("d",)),
+    ]
+    found = align(nodes, ran(SEEN["CONV_2D"], "Invalid Unary Op", SEEN["ADD"]))
+    assert outputs(found) == [("a",), ("c",), ("d",)]
+    assert [op.reads for op in found] == [(), (0,), (0, 1)]
+
+
 def test_an_activation_of_another_branch_is_not_the_output() -> None:
     nodes = [*chain("CONV_2D"), Node(op="RELU", inputs=("elsewhere",), outputs=("other",))]
     assert outputs(align(nodes, ran(SEEN["CONV_2D"]))) == [("t1",)]

@@ -152,6 +152,34 @@ def test_an_addition_with_a_fused_activation_is_no_part_of_the_convolution_befor
     assert covered(attribution) == [["conv"], ["conv_1"], ["add", "relu"]]
 
 
+def test_an_addition_and_its_activation_in_two_events_are_two_ops() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, "conv", macs=100),
+        op("add", KIND.ELEMENTWISE, "", inputs=("conv",)),
+        op("relu", KIND.ACTIVATION, "relu", inputs=("add",)),
+    ]
+    executed = [("Convolution", "c"), ("Add (ND)", "r"), ("Clamp (NC)", "r")]
+    tensors = {"c": "conv", "r": "relu"}
+    attribution = join(ops, tensors, executed, reads=[(), (0,), (1,)])
+    assert covered(attribution) == [["conv"], ["add"], ["relu"]]
+    assert not any(one.part for one in attribution.ops)
+
+
+def test_an_op_takes_only_what_stands_between_its_values_and_those_known_before() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, macs=100),
+        op("silu", KIND.ACTIVATION, inputs=("conv",)),
+        op("conv_1", KIND.CONVOLUTION, macs=100, inputs=("silu",)),
+        op("add", KIND.ELEMENTWISE, inputs=("silu", "conv_1")),
+    ]
+    executed = [("Conv", "a"), ("Mystery", "?"), ("Conv", "b"), ("Add", "c"), ("Clamp", "??")]
+    tensors = {"a": "conv", "b": "conv_1", "c": "add"}
+    reads = [(), (0,), (1,), (1, 2), (3,)]
+    assert covered(join(ops, tensors, executed, reads=reads)) == [
+        *(["conv"], ["silu"], ["conv_1"], ["add"], [])
+    ]
+
+
 def test_an_activation_fused_into_a_convolution_is_not_charged_to_the_split_after_it() -> None:
     ops = [
         op("conv", KIND.CONVOLUTION, "a", macs=100),
