@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from groundspeed.deploy.feedback.align import AttributedOp
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.vocabulary import kind_of
@@ -49,17 +50,16 @@ class Conversion:
 
 def layout_conversions(scene: Scene) -> Iterator[Conversion]:
     """Yield what the runtime inserted to have values in another order or floating-point type."""
-    for conversion in _inside(scene):
-        op = scene.executed[conversion.position].op
-        if op.inserted and not is_border(op.executed) and _LAYOUT.search(op.executed.type):
-            yield conversion
+
+    def is_one(op: AttributedOp) -> bool:
+        return op.inserted and not is_border(op.executed) and bool(_LAYOUT.search(op.executed.type))
+
+    return _inside(scene, is_one)
 
 
 def borders(scene: Scene) -> Iterator[Conversion]:
     """Yield what turns floating-point numbers into integers or back."""
-    for conversion in _inside(scene):
-        if is_border(scene.executed[conversion.position].op.executed):
-            yield conversion
+    return _inside(scene, lambda op: is_border(op.executed))
 
 
 def around(scene: Scene, positions: Collection[int]) -> tuple[int, ...]:
@@ -83,26 +83,36 @@ def is_border(op: ProfiledOp) -> bool:
     return kind_of(op.type) is OpKind.QUANTIZE or op.name.partition(" ")[0] in _INTEGERS
 
 
-def _inside(scene: Scene) -> Iterator[Conversion]:
-    """Yield executed ops with an op of the network on each side.
+def _inside(scene: Scene, is_one: Callable[[AttributedOp], bool]) -> Iterator[Conversion]:
+    """Yield executed ops of a sort that have a layer with weights on each side.
 
-    On the way in and on the way out stands what any network pays once.
+    What stands before the first layer or behind the last any network pays once. In a network of
+    convolutions these are the layers: a head of pooling and linear layers is on the way out.
     """
     reads = _reads(scene)
     readers: list[list[int]] = [[] for _ in reads]
     for position, sources in enumerate(reads):
         for source in sources:
             readers[source].append(position)
+    kinds = {row.op.kind for row in scene.executed if row.op.macs}
+    layers = kinds - {OpKind.LINEAR} or kinds
     for position, row in enumerate(scene.executed):
-        before, after = _nearest(scene, position, reads), _nearest(scene, position, readers)
-        if before is not None and after is not None:
-            yield Conversion(
-                position,
-                row.op.executed.type,
-                scene.executed[before].op.covers[-1],
-                scene.executed[after].op.covers[0],
-                row.op.module,
-            )
+        if is_one(row.op):
+            sides = [list(_reachable(position, links)) for links in (reads, readers)]
+            if all(any(scene.executed[i].op.kind in layers for i in side) for side in sides):
+                before, after = (next(i for i in side if _computes(scene, i)) for side in sides)
+                yield Conversion(
+                    position,
+                    row.op.executed.type,
+                    scene.executed[before].op.covers[-1],
+                    scene.executed[after].op.covers[0],
+                    row.op.module,
+                )
+
+
+def _computes(scene: Scene, position: int) -> bool:
+    op = scene.executed[position].op
+    return bool(op.covers) and not is_border(op.executed)
 
 
 def _reads(scene: Scene) -> Sequence[Sequence[int]]:
@@ -111,18 +121,16 @@ def _reads(scene: Scene) -> Sequence[Sequence[int]]:
     return known if any(known) else [range(max(0, i - 1), i) for i in range(len(known))]
 
 
-def _nearest(scene: Scene, position: int, links: Sequence[Sequence[int]]) -> int | None:
-    """Return the nearest position along the links where an op of the network is computed."""
+def _reachable(position: int, links: Sequence[Sequence[int]]) -> Iterator[int]:
+    """Yield the positions that links lead to, the nearest first."""
     seen = {position}
     queue = deque(links[position])
     while queue:
         each = queue.popleft()
-        op = scene.executed[each].op
-        if op.covers and not is_border(op.executed):
-            return each
-        queue.extend(link for link in links[each] if link not in seen)
-        seen.update(links[each])
-    return None
+        if each not in seen:
+            seen.add(each)
+            yield each
+            queue.extend(links[each])
 
 
 def _said(op: Op) -> str:

@@ -1,12 +1,13 @@
 """Convolutions whose numbers of channels do not fill the vectors that a runtime computes with.
 
 All three runtimes compute eight channels at a time where vectors hold eight numbers (AVX2; two
-vectors of four on Arm):
+vectors of four on Arm; half a vector of AVX-512):
 
 * ncnn packs eight channels, else four, else computes them one by one. A depthwise convolution of
   58 channels takes 4.7 times as long as one of 64 there.
-* ONNX Runtime keeps channels in blocks of eight. It fills up a last block, but leaves a convolution
-  in its slower plain layout if the channels are not a multiple of four.
+* ONNX Runtime keeps channels in blocks of eight, or of sixteen with AVX-512. It fills up a last
+  block, but leaves a convolution in its slower plain layout if the channels that it reads are not a
+  multiple of four.
 * XNNPACK fills up its tiles, or masks what is beyond.
 """
 

@@ -17,7 +17,7 @@ from groundspeed.deploy.feedback.scene import Scene
 _ADVICE = {
     "onnxruntime": (
         "ONNX Runtime leaves its blocks of channels (NCHWc) for ops that have no kernel for them: "
-        "keep channels multiples of 8, and let as few ops as possible slice, reshape or reduce "
+        "keep channels multiples of 16, and let as few ops as possible slice, reshape or reduce "
         "between convolutions"
     ),
     "litert": (
