@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundspeed.deploy.feedback.breakdown import Breakdown, OpRow
-from groundspeed.deploy.vocabulary import kind_of
 from groundspeed.ops import OpKind
 
 WORST = 3
@@ -73,12 +72,11 @@ def blame(integers: Breakdown, floats: Breakdown) -> Blame:
 
 def is_overhead(row: OpRow) -> bool:
     """Return whether an executed op does none of the network's work."""
-    converts = kind_of(row.op.executed.type) is OpKind.QUANTIZE and not row.op.macs
-    return converts or not row.op.covers
+    return not row.op.covers
 
 
 def _what(row: OpRow) -> str:
-    if kind_of(row.op.executed.type) is OpKind.QUANTIZE:
+    if row.op.kind is OpKind.QUANTIZE:
         return str(OpKind.QUANTIZE)
     return INSERTED if row.op.inserted else f"other {row.op.kind}"
 

@@ -55,7 +55,9 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         }
         charges |= dict.fromkeys(scene.alone({bundle.join.name}), 1.0)
         join = scene.ops[bundle.join.name]
-        counts = [len({scene.owner(op.name) for op in branch}) for branch in bundle.branches]
+        # What vanished (a view) has no owner, and nothing to dispatch.
+        owners = [{scene.owner(op.name) for op in branch} - {None} for branch in bundle.branches]
+        counts = [len(branch) for branch in owners]
         yield Sighting(
             place=Place(
                 module=join.module,
