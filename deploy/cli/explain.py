@@ -144,17 +144,17 @@ def command(
 
         out = console()
         out.print(summary(data))
-        for cell, reason in explanation.unexplained.items():
-            out.print(f"not explained: {cell}: {reason}", markup=False)
+        for cell, one in zip(explanation.result.cells, explanation.cells, strict=True):
+            if one.unexplained:
+                out.print(f"not explained: {cell.cell}: {one.unexplained}", markup=False)
         out.print(f"report: {explanation.page}", soft_wrap=True, markup=False)
-    failed = explanation.result.failed or explanation.unexplained
-    return 1 if failed else 0
+    unexplained = any(one.unexplained for one in explanation.cells)
+    return 1 if explanation.result.failed or unexplained else 0
 
 
 def _plain(explanation: Explanation) -> Mapping[str, Any]:
     """Return an explanation as a dictionary for machines; durations are nanoseconds."""
     document = plain(explanation.result)
-    for cell, row in zip(explanation.result.cells, document["cells"], strict=True):
-        row["findings"] = explanation.findings.get(cell.cell)
-        row["unexplained"] = explanation.unexplained.get(cell.cell)
-    return document | {"counterfactual_runs": explanation.runs, "report": explanation.page}
+    for row, one in zip(document["cells"], explanation.cells, strict=True):
+        row["explained"] = one
+    return document | {"report": explanation.page}

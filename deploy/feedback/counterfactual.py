@@ -159,9 +159,7 @@ def _chosen(
     for one in found:
         name = one.pattern.name
         left_out[name] = "the budget has no time for it beside costlier patterns; allow more"
-        if room < 1:
-            continue
-        try:
+        try:  # even without room: that more time would not help is worth knowing
             variant = vary(scene, one, exporter, seed=seed)
         except ExportError as error:
             left_out[name] = str(error)

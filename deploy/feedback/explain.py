@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.feedback.counterfactual import BUDGET_S, LAUNCHES, prove
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.feedback.notes import Explained, Notes
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.plan import Cell, Plan, Settings, product
@@ -21,7 +21,6 @@ from groundspeed.deploy.results import CellResult, RunResult, read
 from groundspeed.deploy.running import Work
 from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
-from groundspeed.documents import dump, write_atomically
 from groundspeed.errors import ExportError, LaunchError
 
 
@@ -31,17 +30,19 @@ class Explanation:
 
     Attributes:
         result: the run, with a profile of each cell.
-        findings: cell -> what was found, the costliest by the profile first.
-        unexplained: cell -> why nobody could look.
-        runs: numbers of the runs of counterfactuals.
+        cells: in the order of the run.
         page: the report.
     """
 
     result: RunResult
-    findings: Mapping[Cell, tuple[Finding, ...]]
-    unexplained: Mapping[Cell, str]
-    runs: tuple[int, ...]
+    cells: tuple[Explained, ...]
     page: Path
+
+    @property
+    def findings(self) -> dict[Cell, tuple[Finding, ...]]:
+        """Cell -> what was found in it, for those that could be looked into."""
+        pairs = zip(self.result.cells, self.cells, strict=True)
+        return {cell.cell: one.findings for cell, one in pairs if not one.unexplained}
 
 
 def explain(
@@ -84,23 +85,12 @@ def explain(
         fresh=fresh,
         on_event=on_event,
     )
-    findings: dict[Cell, tuple[Finding, ...]] = {}
-    unexplained: dict[Cell, str] = {}
-    runs = []
-    for cell in result.cells:
-        try:
-            scene = _scene(work.exporters[cell.cell.network], cell)
-        except (ExportError, LaunchError) as error:
-            unexplained[cell.cell] = str(error)
-            continue
-        found = detect(scene)
-        assert cell.artifact is not None
-        if budget_s and found:
-            proof = prove(
-                scene,
-                found,
-                exporter=work.exporters[cell.cell.network],
-                original=cell.artifact,
+    notes = Notes.of(store, result.run.id)
+    for cell in result.cells[len(notes.cells) :]:
+        notes.add(
+            _explained(
+                work.exporters[cell.cell.network],
+                cell,
                 store=store,
                 target=target,
                 budget_s=budget_s / len(result.cells),
@@ -109,20 +99,51 @@ def explain(
                 fresh=fresh,
                 on_event=on_event,
             )
-            findings[cell.cell] = proof.findings
-            runs += [proof.run.run.id] if proof.run else []
-        else:
-            findings[cell.cell] = tuple(one.finding for one in found)
+        )
     explanation = Explanation(
         result=result,
-        findings=findings,
-        unexplained=unexplained,
-        runs=tuple(runs),
+        cells=notes.cells,
         page=report or store.folder / f"explanation-{result.run.id}.html",
     )
-    write_page(report_data(result, findings), explanation.page)
-    write_atomically(_document(store, result.run.id), dump(_plain(explanation)))
+    write_page(report_data(result, explanation.findings), explanation.page)
     return explanation
+
+
+def _explained(
+    exporter: Exporter,
+    cell: CellResult,
+    *,
+    store: Store,
+    target: Target,
+    budget_s: float,
+    settings: Settings,
+    command: str,
+    fresh: bool,
+    on_event: OnEvent | None,
+) -> Explained:
+    """Look into one cell, and prove what was found if there is a budget."""
+    try:
+        scene = _scene(exporter, cell)
+    except (ExportError, LaunchError) as error:
+        return Explained(unexplained=str(error))
+    found = detect(scene)
+    if not budget_s or not found:
+        return Explained(findings=tuple(one.finding for one in found))
+    assert cell.artifact is not None
+    proof = prove(
+        scene,
+        found,
+        exporter=exporter,
+        original=cell.artifact,
+        store=store,
+        target=target,
+        budget_s=budget_s,
+        settings=settings,
+        command=command,
+        fresh=fresh,
+        on_event=on_event,
+    )
+    return Explained(findings=proof.findings, run=proof.run.run.id if proof.run else None)
 
 
 def _measured(
@@ -142,10 +163,11 @@ def _measured(
         target=target.name,
         machine_id=machine_id(target.facts()),
     )
-    for run in [] if fresh else store.runs():
-        unused = run.finished_at is not None and not _document(store, run.id).exists()
-        if unused and run.command == command and run.plan == plan:
-            return read(store, run.id)
+    for run in [] if fresh else reversed(store.runs()):
+        if run.finished_at is not None and run.command == command and run.plan == plan:
+            begun = read(store, run.id)
+            if len(Notes.of(store, run.id).cells) < len(begun.cells):
+                return begun
     return execute(
         plan,
         store=store,
@@ -175,16 +197,3 @@ def _scene(exporter: Exporter, cell: CellResult) -> Scene:
         raise LaunchError(next(filter(None, reasons), "it has no profile"))
     program = exporter.canonical(cell.cell.precision)
     return Scene.of(program, cell.artifact.manifest, cell.profile, cell.cell.threads)
-
-
-def _document(store: Store, run_id: int) -> Path:
-    return store.folder / f"explanation-{run_id}.json"
-
-
-def _plain(explanation: Explanation) -> dict[str, object]:
-    return {
-        "run": explanation.result.run.id,
-        "counterfactual_runs": explanation.runs,
-        "findings": {str(cell): found for cell, found in explanation.findings.items()},
-        "unexplained": {str(cell): why for cell, why in explanation.unexplained.items()},
-    }

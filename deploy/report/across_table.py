@@ -26,18 +26,17 @@ def across_table(across: Across, *, network: str, most: int = MOST_ROWS) -> Tabl
     table.add_column("module", overflow="fold")
     table.add_column("line", overflow="fold")
     for column in across.columns:
-        table.add_column(Text(f"{column}, ms"), justify="right", no_wrap=True)
-        table.add_column("", overflow="fold")
+        table.add_column(Text(f"{column}, ms"), justify="right")
+    table.add_column("made of it", overflow="fold")
     ranked = sorted(range(len(across.rows)), key=lambda index: -across.rows[index].share)
     shown = set(ranked[:most])
     for index in sorted(shown):
         row = across.rows[index]
-        cells = [
-            cell
-            for column, entry in enumerate(row.entries)
-            for cell in (_time(entry), Text(notes(row, column), style="dim"))
-        ]
-        table.add_row(Text(row.module or network), Text(short(row.line)), *cells)
+        made = {name: notes(row, column) for column, name in enumerate(across.columns)}
+        said = Text("; ".join(f"{name}: {note}" for name, note in made.items() if note), "dim")
+        table.add_row(
+            Text(row.module or network), Text(short(row.line)), *map(_time, row.entries), said
+        )
     if rest := [row for index, row in enumerate(across.rows) if index not in shown]:
         table.add_row(f"{len(rest)} more", "", *_rest(rest, len(across.columns)), style="dim")
     return table
@@ -73,5 +72,5 @@ def _rest(rows: list[Row], columns: int) -> list[Text]:
     for column in range(columns):
         entries = [row.entries[column] for row in rows]
         ns, share = sum(one.ns for one in entries), sum(one.share for one in entries)
-        cells += [Text(f"{ms(ns)} {percent(share):>7}"), Text()]
+        cells.append(Text(f"{ms(ns)} {percent(share):>7}"))
     return cells

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from groundspeed.deploy.feedback.finding import Cost, Finding, Place
@@ -56,6 +57,15 @@ def cost(finding: Finding) -> Cost:
     return tried.measured
 
 
+def untried(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Return why some were not measured: reason -> the patterns."""
+    reasons: dict[str, list[str]] = {}
+    for one in findings:
+        if one.untried:
+            reasons.setdefault(one.untried, []).append(one.pattern)
+    return reasons
+
+
 def _row(finding: Finding) -> Row:
     tried = finding.counterfactual
     measured = ("", "")
@@ -98,7 +108,5 @@ def _notes(finding: Finding) -> list[str]:
                 f"the profile says {ms(tried.attributed.time.ns)} ms of the same places, which is "
                 "not within the intervals: believe the measurement"
             )
-    elif finding.untried:
-        notes.append(f"not measured: {finding.untried}")
     notes.append(finding.advice)
     return notes

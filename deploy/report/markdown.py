@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from groundspeed.deploy.report.conditions import warnings
 from groundspeed.deploy.report.content import Network, ReportData, networks
-from groundspeed.deploy.report.findings import HEADINGS, rows
+from groundspeed.deploy.report.findings import HEADINGS, rows, untried
 from groundspeed.deploy.report.text import interval, ms
 
 
@@ -40,6 +40,8 @@ def _network(network: Network) -> Iterator[str]:
         yield ""
         for row in table:
             yield f"- **{_plain(row.name)}**: {_plain('; '.join(row.notes))}"
+        for reason, names in untried(found).items():
+            yield f"- Not measured: {_plain(', '.join(names))}: {_plain(reason)}"
     yield ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -159,7 +160,11 @@ def _findings(cell: Cell, found: Sequence[Finding]) -> Iterator[RenderableType]:
         table.add_row(Text(row.name), *row.cells)
     yield table
     for row in shown:
-        yield Text.assemble((f"{row.name}: ", "bold"), f"{row.where}; ", "; ".join(row.notes))
+        yield Text.assemble((row.name, "bold"), f": {row.where}")
+        for note in row.notes:
+            yield Padding(Text(note), (0, 0, 0, 2))
+    for reason, names in findings.untried(found).items():
+        yield Text(f"not measured: {', '.join(names)}: {reason}", style="yellow")
 
 
 def _kinds(network: Network) -> Table:
