@@ -26,7 +26,8 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         macs = row.op.macs / scene.threads
         # Weights count: they are read by whichever thread needs them.
         moved = max((op.memory_bytes for op in covers), default=0) / scene.threads
-        if covers and macs < LEAST_MACS and moved < LEAST_BYTES:
+        # What has no work on paper (a view) has none to share.
+        if macs + moved and macs < LEAST_MACS and moved < LEAST_BYTES:
             what = f"{macs:.0f} MACs and {moved:.0f} bytes for each of {scene.threads} threads"
             yield Sighting(
                 place=Place(
