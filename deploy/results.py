@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy import statistics
@@ -36,6 +37,15 @@ class CellResult:
         return tuple(
             one.launch for one in self.stored if one.action == "measure" and one.launch is not None
         )
+
+    @property
+    def medians_ns(self) -> dict[int, float]:
+        """Round -> median of its latency launch, for rounds that gave a result."""
+        return {
+            one.round: median(one.launch.samples_ns)
+            for one in self.stored
+            if one.action == "measure" and one.launch is not None
+        }
 
     @property
     def profile(self) -> Launch | None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "Measure how right exported files are on real data.",
     "explain": "Find the op patterns that cost the time, and prove what they cost.",
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
+    "guidelines": "Measure whether the ShuffleNet V2 paper's guidelines hold on a device.",
     "history": "List what was measured before.",
     "inspect": "Show what a network's layers cost on paper.",
     "models": "List the networks that come with Groundspeed.",

@@ -38,6 +38,11 @@ def write_page(data: ReportData, path: Path) -> None:
 
 def page(data: ReportData) -> str:
     """Return the report as the text of one HTML document."""
+    return render("report.html", data=data, networks=networks(data))
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page from one of the templates here, with the library that draws its pictures."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("groundspeed.deploy.report"),
         autoescape=True,
@@ -68,9 +73,8 @@ def page(data: ReportData) -> str:
         tables=tables,
         zip=zip,
     )
-    template = environment.get_template("report.html")
     # One library for all pictures; without it the page would be 50 kB instead of 5 MB, and dead.
-    return template.render(data=data, networks=networks(data), plotlyjs=get_plotlyjs())
+    return environment.get_template(template).render(**values, plotlyjs=get_plotlyjs())
 
 
 def _figure(figure: go.Figure) -> dict[str, Any]:

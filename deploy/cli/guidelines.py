@@ -1,0 +1,244 @@
+"""``groundspeed guidelines``: do the ShuffleNet V2 paper's guidelines hold on this device?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groundspeed.deploy.cli.options import json_option, store_option
+from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
+from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.values import Duration, Names, Numbers
+from groundspeed.documents import write_atomically
+from groundspeed.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundspeed.deploy.feedback.guidelines.measure import Remeasured
+    from groundspeed.deploy.feedback.guidelines.tables import Row, Table
+
+GUIDELINES = ("G1", "G2", "G3", "G4")
+
+
+@click.command()
+@click.argument(
+    "guidelines",
+    nargs=-1,
+    type=click.Choice(GUIDELINES, case_sensitive=False),
+    metavar="[G1|G2|G3|G4]...",
+)
+@click.option(
+    "--runtimes",
+    type=Names(),
+    default=("onnxruntime", "litert", "ncnn"),
+    show_default="onnxruntime,litert,ncnn",
+    help="Runtimes to measure in.",
+)
+@launch_options
+@click.option(
+    "--widths",
+    type=Numbers(minimum=1),
+    default=(1,),
+    show_default="1",
+    help="The paper's columns x1, x2 and x4: channels times 1, 2, 4, such as 1,2.",
+)
+@click.option(
+    "--channels",
+    "column",
+    type=click.Choice(["arm", "gpu"]),
+    default="arm",
+    show_default=True,
+    help="Whose numbers of channels: those of the paper's phone or of its graphics card.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=Names(),
+    default=("fp32",),
+    show_default="fp32",
+    help="Precisions: fp32, fp16.",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, help="Images at once.")
+@click.option(
+    "--blocks", type=click.IntRange(min=1), default=10, show_default=True, help="Blocks stacked."
+)
+@click.option(
+    "--size",
+    type=click.IntRange(min=1),
+    default=56,
+    show_default=True,
+    help="Height and width of all maps.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Launches of each network at most; a verdict needs 5.",
+)
+@click.option(
+    "--budget",
+    "budget_s",
+    type=Duration(),
+    help="Time after which no round of launches begins, such as 90s or 5min.  [default: 40s for "
+    "each network]",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the HTML page; by default into the results.",
+)
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the tables as Markdown.",
+)
+@store_option
+@json_option
+def command(
+    guidelines: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    threads: tuple[int, ...],
+    place: Place,
+    widths: tuple[int, ...],
+    column: str,
+    precisions: tuple[str, ...],
+    batch: int,
+    blocks: int,
+    size: int,
+    rounds: int,
+    budget_s: float | None,
+    fresh: bool,
+    report: Path | None,
+    markdown: Path | None,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Measure whether the ShuffleNet V2 paper's guidelines hold on a device.
+
+    They are G1 (equal channel widths), G2 (few groups in convolutions), G3 (few fragments)
+    and G4 (few element-wise ops); by default all. Each has networks of about equal MACs that go
+    against it step by step, as the paper built them; all of them are launched in rounds. Where a
+    device contradicts the paper, that is a finding, not an error.
+
+    \b
+    Example:
+      groundspeed guidelines
+      groundspeed guidelines G2 G3 --runtimes ncnn --widths 1,2 --on pi5
+    """
+    from groundspeed.deploy.feedback.guidelines import measure as measuring
+    from groundspeed.deploy.feedback.guidelines.asked import Asked
+    from groundspeed.deploy.feedback.guidelines.experiment import Column
+
+    if len(place.devices) > 1:
+        raise UsageError("one device is judged at a time; give --on one name")
+    asked = Asked(
+        guidelines=tuple(name for name in GUIDELINES if name in guidelines or not guidelines),
+        column=Column(column),
+        widths=widths,
+        blocks=blocks,
+        size=size,
+        batch=batch,
+    )
+    networks = len(asked.subjects) * len(runtimes) * len(precisions) * len(threads)
+    with RunProgress(console(stderr=True)) as progress:
+        work = measuring.prepare(
+            asked,
+            runtimes=runtimes,
+            precisions=precisions,
+            threads=threads,
+            folder=store_folder / "exports",
+            on_progress=progress.say,
+        )
+
+        def measure(here: Here) -> Remeasured:
+            return measuring.measure(
+                asked,
+                work,
+                store=here.store,
+                target=here.target,
+                settings=replace(
+                    measuring.LAUNCHES,
+                    max_rounds=rounds,
+                    max_seconds=measuring.SECONDS_PER_NETWORK * networks
+                    if budget_s is None
+                    else budget_s,
+                    cpus=here.cpus,
+                ),
+                page=report,
+                fresh=fresh,
+                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                on_event=here.on_event,
+            )
+
+        (outcome,) = place.on_each(store_folder, progress, measure)
+    remeasured = outcome.result
+    assert remeasured is not None  # of one device, errors are raised
+    if markdown is not None:
+        from groundspeed.deploy.report.guidelines_markdown import markdown as as_markdown
+
+        write_atomically(markdown, as_markdown(remeasured))
+    if as_json:
+        print_json(_plain(remeasured))
+    else:
+        from groundspeed.deploy.report.guidelines_terminal import terminal
+
+        out = console()
+        out.print(terminal(remeasured))
+        out.print(f"report: {remeasured.page}", soft_wrap=True, markup=False)
+    failed = any(row.failure for table in remeasured.tables for row in table.rows)
+    return 1 if failed or remeasured.result.failed else 0
+
+
+def _plain(remeasured: Remeasured) -> dict[str, Any]:
+    """Return everything as a dictionary for machines; durations are nanoseconds."""
+    run = remeasured.result.run
+    return {
+        "run": run.id,
+        "device": run.plan.target,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "stopped": run.stopped,
+        "tables": [_table(table) for table in remeasured.tables],
+        "report": remeasured.page,
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "guideline": table.experiment.guideline,
+        "paper_table": table.experiment.table,
+        "channels": table.column,
+        "width": table.width,
+        "runtime": table.runtime,
+        "precision": table.precision,
+        "threads": table.threads,
+        "rounds": table.rounds,
+        "trend": table.trend,
+        "paper_trends": table.paper_trends,
+        "verdict": table.verdict,
+        "contradicts_the_paper": table.contradicts,
+        "variants": [_row(row) for row in table.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "variant": row.variant.name,
+        "step": row.variant.step,
+        "network": row.cell.cell.network.spec,
+        "macs": row.macs,
+        "latency": row.latency,
+        "speed": row.speed,
+        "speed_per_mac": row.speed_per_mac,
+        "paper": row.paper,
+        "is_exception": row.is_exception,
+        "failure": row.failure,
+    }
