@@ -21,6 +21,7 @@ ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "closure": (None, ()),
     "plain_route": (0, ()),
     "light_models": (0, ()),
+    "coverage": (0, ("squeezenet1_1", "shufflenet_v2_x0_5")),
     "native_agent": (None, ("--pairs", "4", "--runs", "200")),
     "devices": (1, ("--rounds", "3")),
 }
