@@ -133,16 +133,19 @@ def dense() -> nn.Module:
 
 
 def many_small() -> nn.Module:
-    """Return 32 pointwise convolutions on maps of 4x4, and what leads there and back."""
+    """Return 32 pointwise convolutions on maps of 2x2, and what leads there and back.
+
+    On a desktop processor, ONNX Runtime takes 0.7 us to start such an op and 0.3 us to compute it.
+    """
     return nn.Sequential(
-        nn.AvgPool2d(8),
+        nn.AvgPool2d(16),
         rectified(*(convolution(WIDTH, WIDTH, 1) for _ in range(32))),
-        nn.Upsample(scale_factor=8),
+        nn.Upsample(scale_factor=16),
     )
 
 
 def one_large() -> nn.Module:
-    """Return the MACs of these 32 in one layer, on the whole map."""
+    """Return one pointwise convolution on the whole map."""
     return rectified(convolution(WIDTH, WIDTH, 1))
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 from torch import nn
 
@@ -13,7 +19,10 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.plan import Cell, Settings, job
 from groundspeed.deploy.sources import Network
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.documents import dump, from_plain
+from groundspeed.export import convert
 from groundspeed.export.formats import format_for
+from groundspeed.export.worker import Request, carry_out
 
 CALIBRATION_IMAGES = 8
 
@@ -61,7 +70,8 @@ class Scenes:
         return self._exporters[key]
 
     def _profiled(self, exporter: Exporter, planted: Planted, runtime: str) -> Scene:
-        artifact = exporter.export(format_for(runtime), planted.precision)
+        with mock.patch.object(convert, "_run", _convert_here):
+            artifact = exporter.export(format_for(runtime), planted.precision)
         cell = Cell(
             network=artifact.manifest.source,
             runtime=runtime,
@@ -71,3 +81,28 @@ class Scenes:
         launch = LocalTarget().run(job("profile", cell, artifact, self._settings))
         program = exporter.canonical(planted.precision)
         return Scene.of(program, artifact.manifest, launch, planted.threads)
+
+
+def _convert_here(request: Path, *, log: Path, **_: object) -> None:
+    """Convert in this process; to start one for each of many small files takes much longer."""
+    asked = from_plain(Request, json.loads(request.read_text()))
+    with _told_to(log), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asked.answer.write_text(dump(carry_out(asked)))
+
+
+@contextlib.contextmanager
+def _told_to(log: Path) -> Iterator[None]:
+    """Have all that this process and its native libraries print go to a file."""
+    sys.stdout.flush()
+    streams = {stream: os.dup(stream) for stream in (1, 2)}
+    try:
+        with log.open("w") as file:
+            for stream in streams:
+                os.dup2(file.fileno(), stream)
+        yield
+    finally:
+        sys.stdout.flush()
+        for stream, saved in streams.items():
+            os.dup2(saved, stream)
+            os.close(saved)

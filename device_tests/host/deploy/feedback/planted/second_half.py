@@ -204,7 +204,7 @@ SECOND_HALF = (
         name="one_channel",
         pattern="low intensity",
         modules=("planted",),
-        fault=lambda: rectified(convolution(WIDTH, 1), convolution(1, WIDTH)),
+        fault=lambda: there_and_back(1, 1),
         twin=one_large,
     ),
 )
