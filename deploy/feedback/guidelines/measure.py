@@ -11,10 +11,12 @@ from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.feedback.guidelines.asked import Asked
 from groundspeed.deploy.feedback.guidelines.tables import Table, tables
 from groundspeed.deploy.plan import Settings
+from groundspeed.deploy.quantizing import needs_data
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.running import Work
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
+from groundspeed.errors import UsageError
 
 # All networks compute by turns where the target can, so that a round, which is long with so many,
 # compares what saw the same machine. How many rounds there are does not rest on what they show.
@@ -56,7 +58,16 @@ def prepare(
     folder: Path,
     on_progress: Callable[[str], None] = lambda words: None,
 ) -> Work:
-    """Build the networks, so that what is wrong costs no time; see ``running.prepare``."""
+    """Build the networks, so that what is wrong costs no time; see ``running.prepare``.
+
+    Raises:
+        UsageError: a precision needs data to calibrate on, and there are none of these networks.
+    """
+    if wrong := list(filter(needs_data, precisions)):
+        raise UsageError(
+            f"{wrong[0]} needs data to calibrate on, and the paper's networks have none; measure "
+            "them in fp32 or fp16"
+        )
     return running.prepare(
         [subject.spec for subject in asked.subjects],
         runtimes=runtimes,

@@ -31,6 +31,9 @@ def test_what_the_paper_does_not_have_is_bad_use(groundspeed: Groundspeed, tmp_p
     done = groundspeed("guidelines", "--widths", "3", cwd=tmp_path)
     assert done.returncode == 2
     assert "its widths are 1, 2 and 4" in done.stderr
+    done = groundspeed("guidelines", "--precision", "fp32,int8", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "int8 needs data" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
