@@ -16,6 +16,7 @@ from groundspeed.errors import GroundspeedError
 # name -> module and one-line help: `groundspeed --help` lists them without importing any.
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
+    "characterize": "Profile networks on a device, so that others can be predicted there.",
     "completion": "Print the shell's completion script.",
     "devices": "List the devices to measure on, examine one, give it engines.",
     "eval": "Measure how right exported files are on real data.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "history": "List what was measured before.",
     "inspect": "Show what a network's layers cost on paper.",
     "models": "List the networks that come with Groundspeed.",
+    "predict": "Predict a network's latency on a device that was characterized.",
     "profile": "Measure where an exported file's time goes, op by op.",
     "report": "Write the HTML report of a stored run.",
     "run": "Export, measure, profile and report, all in one.",

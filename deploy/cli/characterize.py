@@ -1,0 +1,110 @@
+"""``groundspeed characterize``: learn what ops cost on a device."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from groundspeed.deploy.cli.options import json_option, store_option
+from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
+from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.values import Names
+from groundspeed.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundspeed.deploy.feedback.costs.characterize import Learned
+
+
+@click.command()
+@click.argument("networks", nargs=-1)
+@click.option(
+    "--runtimes",
+    type=Names(),
+    default=("onnxruntime", "litert", "ncnn"),
+    show_default="onnxruntime,litert,ncnn",
+    help="Runtimes to learn about.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=Names(),
+    default=("fp32",),
+    show_default="fp32",
+    help="Precisions that need no data: fp32, fp16.",
+)
+@launch_options
+@click.option(
+    "--runs",
+    type=click.IntRange(min=2),
+    default=50,
+    show_default=True,
+    help="Profiled runs of each network.",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted one can go on.")
+@store_option
+@json_option
+def command(
+    networks: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    threads: tuple[int, ...],
+    place: Place,
+    runs: int,
+    fresh: bool,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Profile networks on a device, so that others can be predicted there.
+
+    Without NETWORKS, small and large ones of every family of the zoo are taken; name your own to
+    have their kind among them. What is learned lies in the results; an interrupted command goes on
+    where it was.
+
+    \b
+    Example:
+      groundspeed characterize --on pi5 --runtimes ncnn --threads 1,4
+    """
+    from groundspeed.deploy import running
+    from groundspeed.deploy.feedback.costs.characterize import NETWORKS, learned
+    from groundspeed.deploy.feedback.costs.gather import gather
+    from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.report.costs import learned_table
+
+    if len(place.devices) > 1:
+        raise UsageError("one device is characterized at a time; give --on one name")
+    with RunProgress(console(stderr=True)) as progress:
+        work = running.prepare(
+            networks or NETWORKS,
+            runtimes=runtimes,
+            precisions=precisions,
+            threads=threads,
+            folder=store_folder / "exports",
+            on_progress=progress.say,
+        )
+
+        def profile(here: Here) -> tuple[Learned, ...]:
+            running.measure(
+                work,
+                store=here.store,
+                target=here.target,
+                settings=Settings(min_rounds=0, max_rounds=0, profile_runs=runs, cpus=here.cpus),
+                fresh=fresh,
+                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                on_event=here.on_event,
+            )
+            return learned(gather(here.store, here.target.name))
+
+        (outcome,) = place.on_each(store_folder, progress, profile)
+    assert outcome.result is not None  # of one device, errors are raised
+    if as_json:
+        print_json(outcome.result)
+    else:
+        for one in outcome.result:
+            console().print(learned_table(one))
+    return 0

@@ -1,0 +1,1 @@
+"""What ops cost on one device: learned from networks that were profiled there."""

@@ -1,0 +1,97 @@
+"""What a cost model looks at in an op: its sort, what surrounds it, and how large it is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundspeed.ops import Op, OpKind
+
+# An op of twice the size is nearer than one of the same size that fits vectors otherwise.
+_MISFIT = 2.0
+VALUE_BYTES = 4  # canonical graphs are in float32, whatever precision is written from them
+
+
+@dataclass(frozen=True)
+class Described:
+    """An op as a cost model sees it.
+
+    Attributes:
+        sorts: what it is, from the most exact word to the least: ops that share an exact word are
+            compared first. Runtimes fuse by what stands beside an op, so that belongs to it.
+        size: how large it is in several respects, on scales where a step of 1 matters.
+        flops, bytes: arithmetic and memory access cost on paper.
+        fits: whether its channels fill vectors of eight.
+    """
+
+    sorts: tuple[str, ...]
+    size: NDArray[np.float64]
+    flops: float
+    bytes: float
+    fits: bool
+
+
+def described(ops: Sequence[Op]) -> list[Described]:
+    """Return the ops of a network as a cost model sees them, in order."""
+    by_name = {op.name: op for op in ops}
+    readers: dict[str, list[Op]] = defaultdict(list)
+    for op in ops:
+        for name in op.inputs:
+            readers[name].append(op)
+    return [
+        _described(op, [by_name[name] for name in op.inputs if name in by_name], readers[op.name])
+        for op in ops
+    ]
+
+
+def _described(op: Op, inputs: Sequence[Op], readers: Sequence[Op]) -> Described:
+    word = f"{op.kind} {_word(op)}"
+    before = "+".join(sorted(str(each.kind) for each in inputs)) or "input"
+    after = "+".join(sorted({str(each.kind) for each in readers})) or "output"
+    return Described(
+        sorts=(f"{before} > {word} > {after}", f"{before} > {word}", word, str(op.kind)),
+        size=_size(op),
+        flops=float(op.flops),
+        bytes=float(op.memory_bytes),
+        fits=_channels(op) % 8 == 0,
+    )
+
+
+def _word(op: Op) -> str:
+    """Return the name of the op itself: "relu" for the node "relu_12"."""
+    return re.sub(r"(_default)?(_\d+)*$", "", op.name)
+
+
+def _size(op: Op) -> NDArray[np.float64]:
+    written = math.prod(op.output_shape)
+    read = max(0, op.memory_bytes // VALUE_BYTES - op.parameters - written)
+    channels = _channels(op)
+    # Values that each output is summed over: channels in a group times the kernel's positions.
+    inner = op.macs // written if op.macs and written else 0
+    return np.array(
+        [
+            math.log2(1 + op.macs) / 2,
+            math.log2(1 + read),
+            math.log2(1 + written),
+            math.log2(1 + op.parameters) / 2,
+            math.log2(1 + channels),
+            math.log2(1 + inner),
+            *_fit(channels),
+            *(_fit(inner) if op.kind in (OpKind.POINTWISE, OpKind.CONVOLUTION) else (0.0, 0.0)),
+        ]
+    )
+
+
+def _channels(op: Op) -> int:
+    return op.output_shape[1] if len(op.output_shape) > 1 else math.prod(op.output_shape)
+
+
+def _fit(count: int) -> tuple[float, float]:
+    """Return how a number fits vectors of 8 and of 4."""
+    return _MISFIT * (count % 8 == 0), _MISFIT * (count % 4 == 0)

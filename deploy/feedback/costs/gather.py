@@ -1,0 +1,72 @@
+"""The profiled networks of a device that a store holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from groundspeed.deploy.feedback.breakdown import break_down
+from groundspeed.deploy.feedback.costs.example import Example, example
+from groundspeed.deploy.results import CellResult, read
+from groundspeed.deploy.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What profiles must have in common, so that a model may learn from them together.
+
+    Attributes:
+        device: name of the target.
+        runtime, version: the runtime and its version.
+        precision, threads: how it computed.
+    """
+
+    device: str
+    runtime: str
+    version: str
+    precision: str
+    threads: int
+
+    def __str__(self) -> str:
+        """Return "ncnn 1.0, fp32, 1 thread on pi5"."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.runtime} {self.version}, {self.precision}, {threads} on {self.device}"
+
+
+def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
+    """Return the networks that were profiled on a device, the newest profile of each.
+
+    Args:
+        store: where runs were stored.
+        device: name of the target.
+    """
+    found: dict[Setting, dict[tuple[str, int], Example]] = {}
+    for run in store.runs():
+        if run.plan.target != device:
+            continue
+        for cell in read(store, run.id).cells:
+            setting, one = _setting(device, cell), _example(cell)
+            if setting is not None and one is not None:
+                found.setdefault(setting, {})[one.identity] = one
+    return {setting: tuple(examples.values()) for setting, examples in found.items()}
+
+
+def _setting(device: str, cell: CellResult) -> Setting | None:
+    if cell.profile is None:
+        return None
+    return Setting(
+        device=device,
+        runtime=cell.cell.runtime,
+        version=cell.profile.runtime_version,
+        precision=cell.cell.precision,
+        threads=cell.cell.threads,
+    )
+
+
+def _example(cell: CellResult) -> Example | None:
+    launch = cell.profile
+    if launch is None or launch.profile is None or cell.artifact is None:
+        return None
+    manifest = cell.artifact.manifest
+    if not manifest.ops:
+        return None  # a bare file, of whose ops nothing is known
+    return example(manifest, break_down(manifest, launch.profile), launch.before.at)

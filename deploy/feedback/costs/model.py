@@ -1,0 +1,163 @@
+"""A device's cost model: what an op would take there, from the ops that are most like it.
+
+An op's time is written as what a plain law says, times how far ops like it were from that law. The
+law is fitted for each kind of op: a fixed cost, a time for each FLOP (a longer one where channels
+do not fit vectors of eight) and a time for each byte, none below zero (C. L. Lawson, R. J. Hanson,
+Solving Least Squares Problems, 1974, chapter 23). How far from it a kernel is depends on its shape
+in ways that no formula tells, so the nearest known ops are asked (T. Cover, P. Hart, Nearest
+Neighbor Pattern Classification, 1967). Whether a runtime fuses an op is answered in the same way: a
+fused op is known to take nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+from groundspeed.deploy.feedback.costs.example import Example
+from groundspeed.deploy.feedback.costs.features import Described, described
+from groundspeed.errors import UsageError
+from groundspeed.ops import Op, OpKind
+
+NEIGHBOURS = 4
+# Of an op's sort there must be so many before that sort alone is asked.
+ENOUGH = 3
+# A sort's nearest op further away than this is no help: two doublings in size.
+_FAR = 4.0
+
+Floats = NDArray[np.float64]
+
+
+class CostModel:
+    """What ops take on one device, in one runtime, precision and number of threads.
+
+    Args:
+        examples: networks that were profiled there; at least one.
+
+    Raises:
+        UsageError: there are none.
+    """
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        if not examples:
+            raise UsageError("nothing was profiled there, so nothing can be predicted")
+        known = [
+            (each, time)
+            for one in examples
+            for each, time in zip(described(one.ops), one.times_ns, strict=True)
+        ]
+        self._laws = _laws(known)
+        self._known: dict[str, _Known] = {
+            sort: _Known(members, self._laws) for sort, members in _by_sort(known).items()
+        }
+        self._between = _between(examples)
+
+    def predict(self, ops: Sequence[Op]) -> float:
+        """Return the latency of a network in nanoseconds.
+
+        Args:
+            ops: its canonical ops.
+        """
+        times = self.times(ops)
+        return max(0.0, sum(times) * (1.0 + self._between))
+
+    def times(self, ops: Sequence[Op]) -> list[float]:
+        """Return what each op takes, in nanoseconds; 0 for one that is fused."""
+        return [self._time(each) for each in described(ops)]
+
+    def fixed_ns(self, kind: OpKind) -> float:
+        """Return what an op of a kind costs however small it is; 0 for a kind never seen."""
+        law = self._laws.get(str(kind))
+        return 0.0 if law is None else float(law[0])
+
+    def unknown(self, ops: Sequence[Op]) -> tuple[str, ...]:
+        """Return the ops of which no kind was ever seen: they are predicted to take nothing."""
+        return tuple(
+            op.name
+            for op, each in zip(ops, described(ops), strict=True)
+            if each.bytes and not any(sort in self._known for sort in each.sorts)
+        )
+
+    def _time(self, op: Described) -> float:
+        if not op.bytes:
+            return 0.0
+        law = self._law(op)
+        for sort in op.sorts:
+            known = self._known.get(sort)
+            if known is None or (known.count < ENOUGH and sort != op.sorts[-1]):
+                continue
+            nearest, factor = known.factor(op)
+            if nearest <= _FAR or sort == op.sorts[-1]:
+                return law * factor
+        return 0.0
+
+    def _law(self, op: Described) -> float:
+        law = self._laws.get(op.sorts[-1])
+        return float(law @ _terms(op)) if law is not None else 0.0
+
+
+class _Known:
+    """Ops of one sort, with how far each was from the law."""
+
+    def __init__(self, members: Sequence[tuple[Described, float]], laws: dict[str, Floats]) -> None:
+        self.count = len(members)
+        self._sizes = np.array([op.size for op, _ in members])
+        self._factors = np.array(
+            [time / max(float(laws[op.sorts[-1]] @ _terms(op)), 1.0) for op, time in members]
+        )
+
+    def factor(self, op: Described) -> tuple[float, float]:
+        """Return the distance of the nearest, and how far from the law the nearest few were."""
+        distances = np.linalg.norm(self._sizes - op.size, axis=1)
+        nearest = np.argsort(distances, kind="stable")[:NEIGHBOURS]
+        weights = 1.0 / (distances[nearest] ** 2 + 0.01)
+        factor = float(np.average(self._factors[nearest], weights=weights))
+        return float(distances[nearest[0]]), factor
+
+
+def _terms(op: Described) -> Floats:
+    """Return what the law weighs: a fixed cost, FLOPs, bytes, and FLOPs that do not fit vectors."""
+    return np.array([1.0, op.flops, op.bytes, 0.0 if op.fits else op.flops])
+
+
+def _by_sort(
+    known: Sequence[tuple[Described, float]],
+) -> dict[str, list[tuple[Described, float]]]:
+    sorts: dict[str, list[tuple[Described, float]]] = defaultdict(list)
+    for op, time in known:
+        if op.bytes:
+            for sort in op.sorts:
+                sorts[sort].append((op, time))
+    return sorts
+
+
+def _laws(known: Sequence[tuple[Described, float]]) -> dict[str, Floats]:
+    """Return for each kind what a unit of each of the law's terms takes, in nanoseconds.
+
+    Relative errors are what counts, so that small ops are not drowned by large ones.
+    """
+    kinds: dict[str, list[tuple[Described, float]]] = defaultdict(list)
+    for op, time in known:
+        if op.bytes:
+            kinds[op.sorts[-1]].append((op, time))
+    laws = {}
+    for kind, members in kinds.items():
+        own = [(op, time) for op, time in members if time > 0]
+        if not own:
+            laws[kind] = np.zeros(4)
+            continue
+        terms = np.array([_terms(op) / time for op, time in own])
+        # Columns of one size: the solver's tolerance is absolute.
+        scale = np.maximum(np.linalg.norm(terms, axis=0), 1e-300)
+        solution, _ = nnls(terms / scale, np.ones(len(own)))
+        laws[kind] = solution / scale
+    return laws
+
+
+def _between(examples: Sequence[Example]) -> float:
+    """Return what no op is charged with, as a share of what they are: the median over networks."""
+    return float(np.median([one.between_ns / sum(one.times_ns) for one in examples]))

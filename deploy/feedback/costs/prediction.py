@@ -1,0 +1,114 @@
+"""A latency that was predicted, and how wrong such predictions were on networks left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from groundspeed.deploy.feedback.costs.example import Example
+from groundspeed.deploy.feedback.costs.model import CostModel
+from groundspeed.errors import UsageError
+from groundspeed.ops import Op
+
+LEVEL = 0.9
+# Of two networks one can be left out and the other learned from; less says nothing about errors.
+LEAST_NETWORKS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A network that was predicted by a model that had not seen it.
+
+    Attributes:
+        network: its name.
+        predicted_ns, measured_ns: its latency.
+    """
+
+    network: str
+    predicted_ns: float
+    measured_ns: float
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured, less 1."""
+        return self.predicted_ns / self.measured_ns - 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A latency that nobody measured.
+
+    Attributes:
+        ns: the latency.
+        low_ns, high_ns: its interval.
+        level: the share of left-out networks that such intervals hold; below ``LEVEL`` where there
+            are too few networks for it.
+        left_out: how each network that it rests on was predicted by the others.
+        unknown: ops of a kind that was never seen; they are taken for free.
+    """
+
+    ns: float
+    low_ns: float
+    high_ns: float
+    level: float
+    left_out: tuple[LeftOut, ...]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def within_a_tenth(self) -> float:
+        """The share of left-out networks that were predicted within ±10 %."""
+        return sum(abs(one.error) <= 0.1 for one in self.left_out) / len(self.left_out)
+
+
+def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
+    """Predict the latency of a network from others that were profiled on the device.
+
+    The interval is split conformal prediction's on the logarithm of the latency (V. Vovk, A.
+    Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005), with each network's error
+    taken from a model of the others. It holds for networks like those; another family may err more.
+
+    Args:
+        ops: canonical ops of the network.
+        examples: what was profiled; a network that is to be predicted is not among them.
+
+    Raises:
+        UsageError: too few networks were profiled.
+    """
+    if len(examples) < LEAST_NETWORKS:
+        raise UsageError(
+            f"{len(examples)} networks were profiled there, and a prediction that knows its error "
+            f"rests on {LEAST_NETWORKS} at least; run 'groundspeed characterize' on the device"
+        )
+    model = CostModel(examples)
+    ns = model.predict(ops)
+    left_out = leave_out(examples)
+    errors = sorted(abs(math.log(one.predicted_ns / one.measured_ns)) for one in left_out)
+    place = min(math.ceil(LEVEL * (len(errors) + 1)), len(errors))
+    reach = math.exp(errors[place - 1])
+    return Prediction(
+        ns=ns,
+        low_ns=ns / reach,
+        high_ns=ns * reach,
+        level=min(LEVEL, place / (len(errors) + 1)),
+        left_out=left_out,
+        unknown=model.unknown(ops),
+    )
+
+
+def leave_out(
+    examples: Sequence[Example], group: Callable[[Example], Hashable] = attrgetter("identity")
+) -> tuple[LeftOut, ...]:
+    """Predict each network by a model of the others.
+
+    Args:
+        examples: networks of at least two groups.
+        group: networks of one group are left out together.
+    """
+    found = []
+    for one in examples:
+        others = [other for other in examples if group(other) != group(one)]
+        predicted = CostModel(others).predict(one.ops)
+        found.append(LeftOut(network=one.network, predicted_ns=predicted, measured_ns=one.total_ns))
+    return tuple(found)
