@@ -12,9 +12,10 @@ flow of data on both sides, that tells what happened between two values that are
    "QuickGelu" without any known value takes the activation.
 3. What is left was fused. An activation, an addition or the like goes to what computed its latest
    input, for runtimes fuse them behind and not before; all else goes to what reads it.
-4. Executed ops that own nothing, and compute, help whatever reads them: LiteRT's sigmoid before a
-   multiplication is a part of SiLU. So do ops of the file that move data and end up with values
-   that the network has nowhere: LiteRT's padding is a part of the pooling behind it.
+4. Executed ops that own nothing, and compute, help to finish what was begun before them between
+   the same values, else whatever reads them: LiteRT's sigmoid before a multiplication is a part of
+   SiLU. So do ops of the file that move data and end up with values that the network has nowhere:
+   LiteRT's padding is a part of the pooling behind it.
 
 An op that costs nothing on paper (a view) and was not executed has vanished, and nobody owns it.
 In a manifest from before data flow was known, the order of the ops stands for it; then light ops of
@@ -24,7 +25,7 @@ one branch may be shown with its neighbour.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from groundspeed.artifact import Manifest
@@ -68,6 +69,7 @@ class Joining:
         self._network = canonical_flow(manifest.ops)
         self._run = executed_flow(executed)
         self._by_values()
+        self._valued = frozenset(self.owners)
         self._by_kinds()
         if not any(op.inputs for op in manifest.ops):
             self._by_order()
@@ -109,9 +111,8 @@ class Joining:
                     self.helped[position] = place
 
     def _by_kinds(self) -> None:
-        valued = frozenset(self.owners)
         for position in range(len(self._executed)):
-            for place in sorted(self._between(position, valued)):
+            for place in sorted(self._between(position)):
                 if self._is_free(place) and self._lacks(position, place):
                     self._own(position, place)
                     break
@@ -146,27 +147,38 @@ class Joining:
         for position in reversed(range(len(self._executed))):
             if self._is_known(position):
                 continue
+            if self.moves(position) and not self._is_step(position):
+                continue
             readers = nearest(self._run.readers[position], self._run.readers, self._is_known)
-            for reader in sorted(readers):
-                if not self.moves(position) or self._is_step(position):
-                    self.helped[position] = self._part(reader, self._words[position])
-                break
+            begun = self._begun(position)
+            if begun is not None:
+                self.helped[position] = begun
+            elif (reader := min(readers, default=None)) is not None:
+                self.helped[position] = self._part(reader, self._words[position])
 
-    def _between(self, position: int, valued: Collection[int]) -> set[int]:
-        """Return the ops between what an executed op gives and the values known before.
+    def _begun(self, position: int) -> int | None:
+        """Return the last op that an earlier executed op owns without giving its values."""
+        if self.moves(position):
+            return None
+        multiplies = self._words[position] in WITH_MACS
+        between = (
+            place
+            for place in self._between(position)
+            if self.owners.get(place, position) < position
+            and (self._ops[place].macs > 0) is multiplies
+        )
+        return max(between, default=None)
 
-        Args:
-            position: the executed op.
-            valued: ops that an executed op owns by its values.
-        """
+    def _between(self, position: int) -> set[int]:
+        """Return the ops between what an executed op gives and the values known before."""
         tied = nearest([position], self._run.readers, lambda each: bool(self.ties[each]))
         given = {place for each in tied for place in self.ties[each]}
         starts = [
             each
             for place in given
-            for each in (self._network.sources[place] if place in valued else [place])
+            for each in (self._network.sources[place] if place in self._valued else [place])
         ]
-        return reached(starts, self._network.sources, valued.__contains__)
+        return reached(starts, self._network.sources, self._valued.__contains__)
 
     def _computes(self, position: int) -> bool:
         return bool(self.owned[position]) or position in self.helped

@@ -152,6 +152,19 @@ def test_an_addition_with_a_fused_activation_is_no_part_of_the_convolution_befor
     assert covered(attribution) == [["conv"], ["conv_1"], ["add", "relu"]]
 
 
+def test_an_activation_in_two_ops_without_any_known_value_is_not_the_next_convolution() -> None:
+    ops = [
+        op("conv", KIND.CONVOLUTION, macs=100),
+        op("hardswish", KIND.ACTIVATION, inputs=("conv",)),
+        op("conv_1", KIND.CONVOLUTION, macs=100, inputs=("hardswish",)),
+    ]
+    executed = [("QLinearConv", "a"), ("HardSigmoid", ""), ("Mul", ""), ("QLinearConv", "b")]
+    tensors = {"a": "conv", "b": "conv_1"}
+    attribution = join(ops, tensors, executed, reads=[(), (0,), (0, 1), (2,)])
+    assert covered(attribution) == [["conv"], ["hardswish"], ["hardswish"], ["conv_1"]]
+    assert [one.part for one in attribution.ops] == [False, False, True, False]
+
+
 def test_an_addition_and_its_activation_in_two_events_are_two_ops() -> None:
     ops = [
         op("conv", KIND.CONVOLUTION, "conv", macs=100),
