@@ -183,7 +183,8 @@ class Execution:
             for ordinal in range(len(self._cells))
             for one in self._before(round, ordinal)
         )
-        if settings.max_seconds is not None and round > 0 and spent_s >= settings.max_seconds:
+        limit_s = settings.max_seconds if round >= settings.sure_rounds else None
+        if limit_s is not None and spent_s >= limit_s:
             return Stop.SECONDS
         return None
 

@@ -41,6 +41,7 @@ class Settings:
         min_rounds: launches of each cell to make at least.
         max_rounds: launches of each cell to make at most.
         max_seconds: no round begins after launches took this long together; None sets no limit.
+        sure_rounds: rounds that are made even if they take longer than that.
         min_samples, max_samples, min_seconds, max_warmup_seconds: of each launch, as in ``Job``.
         profile_runs: runs of the one profile launch of each cell, fewer of a network that takes
             long; 0 makes none.
@@ -58,6 +59,7 @@ class Settings:
     min_rounds: int = 5
     max_rounds: int = 20
     max_seconds: float | None = 600.0
+    sure_rounds: int = 1
     min_samples: int = 20
     max_samples: int = 1000
     min_seconds: float = 1.0

@@ -15,7 +15,7 @@ from groundspeed.artifact import Artifact
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.feedback.detect import Detected
-from groundspeed.deploy.feedback.experiment import Experiment
+from groundspeed.deploy.feedback.experiment import LEAST_ROUNDS, Experiment
 from groundspeed.deploy.feedback.finding import Counterfactual, Finding
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.feedback.variants import Variant, vary
@@ -32,7 +32,7 @@ LAUNCHES = Settings(max_rounds=40, min_seconds=0.5, max_samples=20_000, max_warm
 # interval from 8 rounds is 0.57 times as wide as one from 5, and one from 16 rounds 0.33 times.
 ROUNDS = 8
 
-START_S = 1.0  # until an agent has loaded its engine and a file
+START_S = 0.7  # until an agent has loaded its engine and a file
 WARMUP_INFERENCES = 30
 
 TURN_S = 0.1
@@ -75,7 +75,8 @@ def prove(
         original: the file that the scene is of.
         store: where launches go, and where an unfinished run of the same is looked for.
         target: where to measure; by turns where it can.
-        budget_s: time that launches may take, in seconds. Making the files comes on top.
+        budget_s: about how long launches may take, in seconds: what there is time for is measured
+            in five rounds at least. Making the files comes on top.
         settings: how to launch; how many rounds there are follows from the budget.
         command: the command line that makes the run again, for reports.
         fresh: begin anew even if an unfinished run of the same exists.
@@ -121,6 +122,7 @@ def _asked(scene: Scene, settings: Settings, budget_s: float) -> Settings:
         settings,
         half_width=0.0,
         max_seconds=budget_s,
+        sure_rounds=LEAST_ROUNDS,
         profile_runs=0,
         turn_s=turn_s(scene.breakdown.plain.ns / 1e9),
     )

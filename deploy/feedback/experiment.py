@@ -122,4 +122,4 @@ def _why(before: CellResult, after: CellResult, rounds: int) -> str:
         if cell.failures:
             return f"{cell.cell.network.name} cannot be launched: {cell.failures[0]}"
     noun = "round" if rounds == 1 else "rounds"
-    return f"{rounds} {noun} of launches took all the budget, and {LEAST_ROUNDS} are needed"
+    return f"only {rounds} {noun} of launches gave a difference, and {LEAST_ROUNDS} are needed"

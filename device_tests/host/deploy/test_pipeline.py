@@ -168,6 +168,9 @@ def test_a_budget_ends_the_rounds(case: Case, template: Launch) -> None:
     seconds = case.run(target, Settings(max_seconds=0), runtimes=("wild",))
     assert seconds.run.stopped == "the time is spent"
     assert len(seconds.cells[0].launches) == 1
+    sure = case.run(target, Settings(max_seconds=0, sure_rounds=3), runtimes=("wild",))
+    assert sure.run.stopped == "the time is spent"
+    assert len(sure.cells[0].launches) == 3
 
 
 # ---- failing ------------------------------------------------------------------------------------
