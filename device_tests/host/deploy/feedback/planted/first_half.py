@@ -208,6 +208,8 @@ FIRST_HALF = (
         name="learned_scale",
         pattern="element-wise",
         modules=("planted.1.1",),
+        # Written as ONNX, it is in the weights of the next convolution.
+        runtimes=("litert", "ncnn"),
         fault=lambda: between(nn.Sequential(nn.ReLU(), Scale())),
         twin=plain,
     ),
