@@ -3,6 +3,9 @@
 coverage = time of the executed ops that are tied (they compute ops of the network, or move a value
 that is known; see ``deploy/feedback/align.py``), divided by the time of all executed ops. What is
 not tied is listed by the engine's word with its share, and so are layers without an executed op.
+``by_value`` is the part of it that the values of the ops' own outputs tell; the flow of data tells
+the rest. ``unlike`` counts ops whose word is not that of what they compute, such as the product
+that a hard swish ends with: what is there should make sense to a reader.
 Stages of a runtime's own run are no ops; their share of the end-to-end time stands beside.
 
 The weights are random, and integers are calibrated on noise: neither changes which ops are
@@ -37,6 +40,7 @@ from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.feedback.breakdown import Breakdown, break_down
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.deploy.vocabulary import sort_of, word_of
 from groundspeed.errors import ExportError, LaunchError, SourceError, UnsupportedOp
 from groundspeed.export.formats import FORMATS
 from groundspeed.models import zoo
@@ -98,10 +102,27 @@ def measure(artifact: Artifact, threads: int, runs: int) -> dict[str, object]:
         "coverage": breakdown.coverage,
         "ops": len(breakdown.ops),
         "tied": sum(op.op.tied for op in breakdown.ops),
+        "by_value": _share_by_value(breakdown),
+        "unlike": _unlike(breakdown),
         "not_tied": _not_tied(breakdown),
         "stages": _stages(breakdown),
         "uncharged": " ".join(op.name for op in breakdown.uncharged),
     }
+
+
+def _share_by_value(breakdown: Breakdown) -> float:
+    told = [op.time.ns for op in breakdown.ops if not op.op.executed.stage and op.op.by_value]
+    return sum(told) / sum(op.time.ns for op in breakdown.ops if not op.op.executed.stage)
+
+
+def _unlike(breakdown: Breakdown) -> str:
+    pairs = Counter(
+        (op.op.executed.type, op.op.main.name.rstrip("_0123456789"))
+        for op in breakdown.ops
+        if op.op.main is not None
+        and sort_of(word_of(op.op.executed)) is not sort_of(op.op.main.kind)
+    )
+    return ", ".join(f"{word} → {op} ({count})" for (word, op), count in pairs.most_common())
 
 
 def _stages(breakdown: Breakdown) -> float:

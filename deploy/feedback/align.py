@@ -39,6 +39,8 @@ class AttributedOp:
             op covers the same and bears its arithmetic, so that sums stay right.
         moves: the canonical op whose value it only moves or converts, or, for an input of the
             network, the op that reads it; None when it computes, or when the value is not known.
+        by_value: whether the values of its outputs tell what it stands for; else the flow of data
+            and its word do.
         kind: kind of the main op; without one, what the engine's word says.
         module: path of the main op's module, or of that of the value that it moves; for an op that
             is not tied, the innermost module that holds both of its tied neighbours; "" for a
@@ -56,6 +58,7 @@ class AttributedOp:
     covers: tuple[Op, ...]
     part: bool = False
     moves: Op | None = None
+    by_value: bool = False
     kind: OpKind
     module: str
     line: str
@@ -118,7 +121,7 @@ class _Charge:
     """What an executed op is charged to.
 
     Attributes:
-        covers, part, main, moves: as on :class:`AttributedOp`.
+        covers, part, main, moves, by_value: as on :class:`AttributedOp`.
         asked: whether the network itself asks for this data to be moved.
     """
 
@@ -126,6 +129,7 @@ class _Charge:
     part: bool
     main: Op | None
     moves: Op | None
+    by_value: bool
     asked: bool
 
     @property
@@ -145,6 +149,7 @@ def _charge(joining: Joining, ops: Sequence[Op], position: int, word: OpKind) ->
         part=part,
         main=main_op(covers, word),
         moves=None if moved is None else ops[moved],
+        by_value=bool(ties),
         asked=bool(ties) and ops[ties[-1]].kind is OpKind.DATA_MOVEMENT,
     )
 
@@ -200,6 +205,7 @@ def _attributed(
         covers=charge.covers,
         part=charge.part,
         moves=charge.moves,
+        by_value=charge.by_value,
         kind=main.kind if main else OpKind.DATA_MOVEMENT if moved else word,
         module=module,
         line=charge.op.line if charge.op else "",

@@ -137,6 +137,7 @@ def test_an_activation_whose_name_was_lost_is_not_charged_to_the_convolution() -
     executed = [("Conv", "a"), ("QuickGelu", "?"), ("Conv", "b")]
     attribution = join(ops, {"a": "conv", "b": "conv_1"}, executed, reads=[(), (0,), (1,)])
     assert covered(attribution) == [["conv"], ["silu"], ["conv_1"]]
+    assert [one.by_value for one in attribution.ops] == [True, False, True]
 
 
 def test_an_addition_with_a_fused_activation_is_no_part_of_the_convolution_before() -> None:
