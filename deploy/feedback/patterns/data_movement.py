@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.fx import Graph, GraphModule, Node
@@ -29,11 +30,28 @@ _FREE = re.compile(r"reshape|flatten|squeeze|expand.?dims|identity|noop", re.IGN
 _FREE_IN_NCNN = "Split"
 
 
+@dataclass(frozen=True)
+class _RoundTrip:
+    """Moves from one map to one map of the same shape.
+
+    Attributes:
+        source: where the values come from.
+        end: the last move.
+        ops: all moves, the last among them.
+    """
+
+    source: str
+    end: str
+    ops: frozenset[str]
+
+
 def _find(scene: Scene) -> Iterator[Sighting]:
     chains = list(shuffles(scene))
     shuffled = {op for ops in chains for op in ops}
     taken = {position for ops in chains for position in shuffling(scene, ops)}
-    returning = _returning(scene)
+    executed = [scene.alone(trip.ops) for trip in _round_trips(scene)]
+    # What goes with all of a round trip is charged to the first of its moves.
+    along = {positions[0]: around(scene, positions) for positions in executed if positions}
     for position in scene.alone(_moving(scene)):
         row = scene.executed[position].op
         ops = [op for op in row.covers if op.name not in shuffled]
@@ -45,8 +63,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
                 ops=tuple(op.name for op in ops),
                 what=f"{_word(scene, main.name)} giving {_sizes(scene, main)}",
             )
-            gone = returning.issuperset(place.ops)
-            vanish = (position, *(around(scene, [position]) if gone else ()))
+            vanish = (position, *along.get(position, ()))
             yield Sighting(place=place, charges=dict.fromkeys(vanish, 1.0))
 
 
@@ -71,10 +88,11 @@ def _sizes(scene: Scene, op: Op) -> str:
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
-    returning = _returning(scene)
+    trips = list(_round_trips(scene))
+    returning = frozenset[str]().union(*(trip.ops for trip in trips))
     taken = tuple(one for one in sightings if returning.issuperset(one.place.ops))
     if 2 * len(taken) >= len(sightings):
-        after = redirected(scene, _round_trips(scene))
+        after = redirected(scene, {trip.end: trip.source for trip in trips})
         return Change(what="the map as it is instead of each", after=after, taken=taken)
     return Change(
         what="the same maps lying there already, measured apart",
@@ -83,50 +101,35 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     )
 
 
-def _returning(scene: Scene) -> set[str]:
-    """Return the ops of all chains that keep the shape."""
-    return {op for end, start in _round_trips(scene).items() for op in _between(scene, end, start)}
+def _round_trips(scene: Scene) -> Iterator[_RoundTrip]:
+    """Yield the longest round trips, from the last to the first.
 
-
-def _round_trips(scene: Scene) -> dict[str, str]:
-    """Return the ends of the longest chains of moves that keep the shape -> what they start from.
-
-    Whatever order the values have there, the ops behind it take as long.
+    Whatever order the values have at the end, the ops behind it take as long.
     """
+    order = {node: place for place, node in enumerate(scene.nodes.values())}
     moving = _moving(scene) - {op for ops in shuffles(scene) for op in ops}
-    trips: dict[str, str] = {}
-    inside: set[str] = set()
+    passed: set[str] = set()
     for name in reversed(scene.ops):
-        if name not in moving or name in inside or not _is_tensor(scene.nodes[name]):
-            continue
-        path = _path(scene.nodes[name], moving)
-        same = [node for node in path[1:] if shape(node) == shape(path[0])]
-        if same:
-            trips[name] = same[-1].name
-            inside |= _between(scene, name, trips[name])
-    return trips
+        if name in moving and name not in passed and _is_tensor(scene.nodes[name]):
+            trip = _round_trip(scene.nodes[name], moving, order)
+            if trip is not None:
+                passed |= trip.ops
+                yield trip
 
 
-def _path(end: Node, moving: frozenset[str]) -> list[Node]:
-    """Return a node and what its values came from, as far back as they only were moved by one."""
-    path = [end]
-    while path[-1].name in moving and len(path[-1].all_input_nodes) == 1:
-        source = path[-1].all_input_nodes[0]
-        if not _is_tensor(source):
-            break
-        path.append(source)
-        if len(source.users) > 1:
-            break
-    return path
-
-
-def _between(scene: Scene, end: str, start: str) -> set[str]:
-    names: set[str] = set()
-    node = scene.nodes[end]
-    while node.name != start:
-        names.add(node.name)
-        (node,) = node.all_input_nodes
-    return names
+def _round_trip(end: Node, moving: frozenset[str], order: Mapping[Node, int]) -> _RoundTrip | None:
+    """Return the longest round trip that ends in a move, if there is one."""
+    inside, edge = {end}, set(end.all_input_nodes)
+    found = None
+    while edge:
+        last = max(edge, key=order.__getitem__)
+        if len(edge) == 1 and _is_tensor(last) and shape(last) == shape(end):
+            found = _RoundTrip(last.name, end.name, frozenset(node.name for node in inside))
+        if last.name not in moving or not inside.issuperset(last.users):
+            return found
+        inside.add(last)
+        edge = edge.difference({last}).union(last.all_input_nodes)
+    return found
 
 
 def _is_tensor(node: Node) -> bool:

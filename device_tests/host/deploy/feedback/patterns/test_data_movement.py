@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from device_tests.host.deploy.feedback.splice import called
+from device_tests.host.deploy.feedback.splice import called, inserted
 from device_tests.host.deploy.feedback.stage import stage
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.patterns.pattern import Change
@@ -36,6 +36,10 @@ def split_and_joined(x: Tensor) -> Tensor:
 
 def turned_twice(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).contiguous()
+
+
+def swapped_halves(x: Tensor) -> Tensor:
+    return torch.cat([x[:, 4:], x[:, :4]], 1)
 
 
 def words(scene: Scene) -> list[str]:
@@ -79,13 +83,28 @@ def test_what_only_renames_dimensions_costs_nothing() -> None:
     assert words(renamed) == []
 
 
-def test_a_round_trip_is_taken_out_of_the_network() -> None:
-    network = Network(turned_twice)
+def test_a_conversion_on_both_sides_of_a_round_trip_goes_with_it() -> None:
+    plain = stage(Network(lambda x: x.transpose(2, 3).contiguous()), IMAGE)
+    one_side = inserted(plain, "conv2d", "ReorderOutput", 5_000)
+    both_sides = inserted(one_side, "transpose", "ReorderInput", 7_000)
+    costs = [
+        found.finding.attributed.time.ns
+        for scene in (plain, one_side, both_sides)
+        for found in detect(scene, ["data movement"])
+    ]
+    assert costs[1] == pytest.approx(costs[0])
+    assert costs[2] == pytest.approx(costs[0] + 12_000)
+
+
+@pytest.mark.parametrize("move", [turned_twice, swapped_halves, lambda x: x.roll(1, 2)])
+def test_a_round_trip_is_taken_out_of_the_network(move: Callable[[Tensor], Tensor]) -> None:
+    network = Network(move)
     changed = change(stage(network, IMAGE))
     assert changed.before is None
     network.move = nn.Identity()
     torch.testing.assert_close(changed.after.module(IMAGE), network(IMAGE))
-    assert "permute" not in str(changed.after.module.graph)
+    graph = str(changed.after.module.graph)
+    assert not any(word in graph for word in ("permute", "cat", "slice", "roll"))
 
 
 def test_what_cannot_be_taken_out_is_measured_apart_with_the_same_readers() -> None:
