@@ -32,7 +32,7 @@ def state(pid):
         return "gone"
 
 folder = Path(sys.argv[1])
-end = time.monotonic() + 20
+end = time.monotonic() + 120
 seen = 0
 while seen < 40 and time.monotonic() < end:
     time.sleep(0.002)
@@ -101,12 +101,11 @@ def test_one_that_fails_leaves_the_others_alone(fake_target: LocalTarget) -> Non
     assert "no such instruction" in str(exited)
 
 
-def test_one_that_hangs_is_killed_and_the_others_have_their_answers() -> None:
-    target = LocalTarget(timeout_s=2, command=(sys.executable, FAKE_AGENT))
-    fine, hung = target.run_by_turns(jobs("a", "hang"), 0.05)
-    assert isinstance(fine, Launch)
-    assert isinstance(hung, LaunchError)
-    assert "stopped after 4 s" in str(hung)
+def test_agents_that_hang_are_killed_after_the_time_of_all_together() -> None:
+    target = LocalTarget(timeout_s=1, command=(sys.executable, FAKE_AGENT))
+    for hung in target.run_by_turns(jobs("hang", "hang"), 0.05):
+        assert isinstance(hung, LaunchError)
+        assert "stopped after 2 s" in str(hung)
 
 
 def test_seconds_are_those_of_a_jobs_own_turns(tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ def test_no_agent_outlives_us(tmp_path: Path, how: signal.Signals) -> None:
         env=os.environ | {"FAKE_AGENT_LOG": str(log)},
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (not log.exists() or log.read_text().count("\n") < 3):
         time.sleep(0.02)
     children = [int(line.split()[0]) for line in log.read_text().splitlines()]
