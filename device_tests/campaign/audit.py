@@ -7,10 +7,12 @@ journals of the devices.
 from __future__ import annotations
 
 import collections
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +25,8 @@ ROUNDS = 2  # jobs of each command
 MARK = "FAULT_CAMPAIGN"  # in the environment of all commands, and so of all that they start
 KILLED, HUNG = -9, 999
 FETCHED_S = 60.0  # who lives so long after a result has fetched it, even from a frozen board
+# What a launch that gave no result is said to have ended in.
+_REASON = re.compile(r"ended without a result|: measure in \w+ on \w+ was killed, after")
 LEFT_S = 100.0  # until the last connection that nobody uses any more has closed itself
 
 
@@ -129,7 +133,7 @@ def _said_wrong(command: Command) -> Iterator[str]:
             yield f"{command.file} never ended"
         # A sentence of its own, or one of each cell before the word that nothing can be measured.
         elif end.code not in (0, KILLED) and not (
-            "groundspeed: " in end.said or "ended without a result" in " ".join(end.said.split())
+            "groundspeed: " in end.said or _REASON.search(" ".join(end.said.split()))
         ):
             yield f"{command.file} ended with {end.code} and no reason: {end.said[-500:]}"
     if not command.is_done:
@@ -137,25 +141,45 @@ def _said_wrong(command: Command) -> Iterator[str]:
 
 
 def _stored(folder: Path, commands: Sequence[Command]) -> tuple[set[tuple[int, ...]], list[str]]:
-    """Return the samples of all results, no two of which are equal, and what is wrong with them."""
+    """Return the samples of all results, no two of which are equal, and what is wrong with them.
+
+    A round ends with a result or with the reason why there is none: both are stored.
+    """
     found: list[tuple[int, ...]] = []
-    rounds: dict[str, list[list[int]]] = collections.defaultdict(list)
+    runs: dict[str, list[_Run]] = collections.defaultdict(list)
     wrong = []
     with Store(folder) as store:
         for run in store.runs():
+            finished = run.finished_at and datetime.fromisoformat(run.finished_at).timestamp()
             for cell in store.cells(run):
-                made = [one for one in store.launches(cell) if one.launch is not None]
-                found += [one.launch.samples_ns for one in made if one.launch is not None]
-                measured = sorted(one.round for one in made if one.action == "measure")
-                rounds[f"{cell.cell.network.name}.onnx"].append(measured)
-            if run.finished_at is None:
+                launches = store.launches(cell)
+                found += [one.launch.samples_ns for one in launches if one.launch is not None]
+                measured = sorted(one.round for one in launches if one.action == "measure")
+                runs[f"{cell.cell.network.name}.onnx"].append(_Run(finished or None, measured))
+            if not finished:
                 wrong.append(f"run {run.id} was begun, and not gone on with")
     for command in commands:
-        done = rounds[command.file]
-        if done.count([*range(ROUNDS)]) != 1 or any(len(set(one)) < len(one) for one in done):
-            wrong.append(f"{command.file} is to be in the store once, whole; its rounds are {done}")
+        done = runs[command.file]
+        whole = [one for one in done if one.rounds == [*range(ROUNDS)]]
+        # Who is killed after the last result is stored, and starts again, asks for new ones.
+        unheard = [one for one in whole if one.finished and command.was_killed(one.finished)]
+        if len(whole) - len(unheard) != 1 or any(
+            len(set(one.rounds)) < len(one.rounds) for one in done
+        ):
+            rounds = [one.rounds for one in done]
+            wrong.append(
+                f"{command.file} is to be in the store once, whole; its rounds are {rounds}"
+            )
     twice = [one for one, times in collections.Counter(found).items() if times > 1]
     return set(found), [*wrong, *(f"a result is in the store twice: {one[:3]}" for one in twice)]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run in the store: when it finished, in seconds since 1970, and the rounds that ended."""
+
+    finished: float | None
+    rounds: list[int]
 
 
 def _left_behind(devices: Sequence[Witness], mark: str) -> list[str]:

@@ -94,6 +94,7 @@ class Campaign:
         words = [
             *(sys.executable, "-m", "groundspeed", "bench", command.file),
             *("--on", command.device, "--rounds", str(ROUNDS), "--half-width", "0"),
+            *("--budget", "1h"),  # on a busy machine, the usual one may end before the last round
             *("--store", str(self._project / "results"), "--json"),
         ]
         began = time.time()
