@@ -44,8 +44,8 @@ class KindCosts:
 
     Attributes:
         kind: of the ops.
-        ops: how many of them were executed by themselves.
-        fused: how many were not.
+        ops: how many of them took time of their own, if only to have their values converted.
+        fused: how many did not.
         fixed_ns: what one costs however small it is, by the law that fits them best.
         flops_per_s, bytes_per_s: what the best tenth of them reach, with the arithmetic and the
             memory access cost on paper; None where they have none.
