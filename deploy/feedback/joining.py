@@ -90,12 +90,12 @@ class Joining:
         if self.ties[position]:
             return self.ties[position][-1]
         before = nearest(self._run.sources[position], self._run.sources, self._is_known)
-        for source in sorted(before, reverse=True):
+        if (source := max(before, default=None)) is not None:
             return self._last(source)
-        after = nearest(self._run.readers[position], self._run.readers, self._is_known)
-        for reader in sorted(after):
-            return self.owned[reader][0] if self.owned[reader] else self._last(reader)
-        return None
+        reader = self._reader(position)
+        if reader is None:
+            return None
+        return self.owned[reader][0] if self.owned[reader] else self._last(reader)
 
     def _by_values(self) -> None:
         makers: dict[int, list[int]] = defaultdict(list)
@@ -107,7 +107,8 @@ class Joining:
             owner = next((each for each in positions if self._fits(each, place)), positions[0])
             self._own(owner, place)
             for position in positions:
-                if position != owner and (not self.moves(position) or self._same(position, owner)):
+                alike = not self.moves(position) or self._same(position, owner)
+                if alike and not self.owned[position]:
                     self.helped[position] = place
 
     def _by_kinds(self) -> None:
@@ -145,16 +146,33 @@ class Joining:
     def _helpers(self) -> None:
         # From the end: what helps a helper finds it settled.
         for position in reversed(range(len(self._executed))):
-            if self._is_known(position):
+            if self._is_known(position) or (self.moves(position) and not self._is_step(position)):
                 continue
-            if self.moves(position) and not self._is_step(position):
-                continue
-            readers = nearest(self._run.readers[position], self._run.readers, self._is_known)
-            begun = self._begun(position)
-            if begun is not None:
-                self.helped[position] = begun
-            elif (reader := min(readers, default=None)) is not None:
-                self.helped[position] = self._part(reader, self._words[position])
+            place = self._begun(position)
+            if place is None and (reader := self._reader(position)) is not None:
+                place = self._part(reader, self._words[position])
+            if place is not None:
+                self.helped[position] = place
+                self._hand_over(position, place)
+
+    def _hand_over(self, position: int, place: int) -> None:
+        """Let a helper own a layer if it multiplies and the owner does not.
+
+        With ranges that are found anew in each inference, a product by the scale gives the values.
+        """
+        owner = self.owners.get(place)
+        if owner is None or not self._ops[place].macs or not self._fits(position, place):
+            return
+        if not self._fits(owner, place):
+            self.owned[owner].remove(place)
+            if not self.owned[owner]:
+                self.helped[owner] = place
+            self._own(position, place)
+
+    def _reader(self, position: int) -> int | None:
+        """Return the first known executed op that what an executed op gives comes to."""
+        readers = nearest(self._run.readers[position], self._run.readers, self._is_known)
+        return min(readers, default=None)
 
     def _begun(self, position: int) -> int | None:
         """Return the last op that an earlier executed op owns without giving its values."""
@@ -186,6 +204,7 @@ class Joining:
     def _own(self, position: int, place: int) -> None:
         self.owners[place] = position
         self.owned[position].append(place)
+        self.helped.pop(position, None)
 
     def _is_free(self, place: int) -> bool:
         op = self._ops[place]

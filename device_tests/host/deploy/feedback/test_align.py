@@ -166,6 +166,20 @@ def test_an_activation_in_two_ops_without_any_known_value_is_not_the_next_convol
     assert [one.part for one in attribution.ops] == [False, False, True, False]
 
 
+def test_what_multiplies_bears_the_arithmetic_and_not_what_scales_its_result() -> None:
+    ops = [op("conv", KIND.CONVOLUTION, "stem", macs=100)]
+    executed = [
+        *(("DynamicQuantizeLinear", ""), ("ConvInteger", ""), ("Cast", ""), ("Mul", "c")),
+    ]
+    found = join(ops, {"c": "conv"}, executed, reads=[(), (0,), (1,), (2,)]).ops
+    assert [one.macs for one in found] == [0, 100, 0, 0]
+    assert [one.part for one in found] == [False, False, False, True]
+    assert [one.kind for one in found] == [
+        *(KIND.QUANTIZE, KIND.CONVOLUTION, KIND.DATA_MOVEMENT, KIND.CONVOLUTION)
+    ]
+    assert {one.module for one in found} == {"stem"}
+
+
 def test_an_addition_and_its_activation_in_two_events_are_two_ops() -> None:
     ops = [
         op("conv", KIND.CONVOLUTION, "conv", macs=100),
