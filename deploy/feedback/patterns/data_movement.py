@@ -139,7 +139,7 @@ def _is_tensor(node: Node) -> bool:
 def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Network:
     """Return a network that reads each map that the ops give, with those ops or without them.
 
-    A ReLU stands for the reader: what an op gives must be read by something.
+    What an op gives must be read by something.
     """
     names = {op for one in sightings for op in one.place.ops}
     # A split gives a list, which no network takes: it comes along with its parts.
@@ -155,10 +155,19 @@ def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Networ
         made[node] = graph.placeholder(f"map_{number}")
     for node in (*set(sources).difference(starts), *nodes) if moved else ():
         made[node] = graph.node_copy(node, made.__getitem__)
-    graph.output(tuple(graph.call_function(aten.relu.default, (made[node],)) for node in ends))
+    graph.output(tuple(_reader(graph, made[node], shape(node)) for node in ends))
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.randn(shape(node), generator=generator) for node in given)
     return Network(module=GraphModule(scene.graph, graph), inputs=inputs)
+
+
+def _reader(graph: Graph, value: Node, size: tuple[int, ...]) -> Node:
+    """Return an op that reads all of a value and computes little."""
+    if len(size) == 4 and min(size[2:]) > 1:
+        # Without a convolution or a pooling, pnnx does not know which dimension is the batch, and
+        # writes a split along channels as one along another dimension.
+        return graph.call_function(aten.max_pool2d.default, (value, [2, 2], [2, 2]))
+    return graph.call_function(aten.relu.default, (value,))
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:
