@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
+from groundspeed.artifact import Artifact
 from groundspeed.deploy.feedback.guidelines.asked import Asked, Subject
 from groundspeed.deploy.feedback.guidelines.experiment import Column, Experiment, Variant
 from groundspeed.deploy.feedback.guidelines.verdict import (
@@ -109,111 +110,104 @@ def tables(result: RunResult, asked: Asked) -> tuple[Table, ...]:
         result: the run of what was asked for.
         asked: which experiments.
     """
-    subjects = asked.subjects
     cells = {
         (cell.cell.network.spec, cell.cell.runtime, cell.cell.precision, cell.cell.threads): cell
         for cell in result.cells
     }
     ways = dict.fromkeys(key[1:] for key in cells)
-    together = [
-        _Together(group, [cells[subject.spec, *way] for subject in group])
-        for _, group in _experiments(subjects)
+    compared = [
+        _Compared([(subject, cells[subject.spec, *way]) for subject in group])
+        for _, group in groupby(asked.subjects, lambda one: (one.experiment.guideline, one.width))
         for way in ways
     ]
-    comparisons = sum(one.comparisons for one in together)
-    return tuple(one.table(comparisons) for one in together)
+    comparisons = sum(one.intervals for one in compared)
+    return tuple(one.table(comparisons) for one in compared)
 
 
-def _experiments(subjects: Sequence[Subject]) -> Iterator[tuple[object, list[Subject]]]:
-    for key, group in groupby(subjects, lambda one: (one.experiment.guideline, one.width)):
-        yield key, list(group)
+class _Compared:
+    """Networks of one table, and the rounds that all of them were in.
 
+    Args:
+        measured: each network with how it was measured.
+    """
 
-class _Together:
-    """Networks that are compared with each other, and the rounds that all of them were in."""
-
-    def __init__(self, subjects: list[Subject], cells: list[CellResult]) -> None:
-        self._subjects = subjects
-        self._cells = cells
-        self._experiment = subjects[0].experiment
-        self._macs = [_macs(cell) for cell in cells]
-        measured = [place for place, cell in enumerate(cells) if cell.medians_ns]
-        reference = next(
-            place
-            for place, one in enumerate(subjects)
-            if one.variant is self._experiment.recommended
-        )
-        # Without what the guideline recommends there is nothing to compare with.
-        self._places = measured if reference in measured and len(measured) > 1 else []
-        self._reference = reference
-        self._logs, self._logs_per_mac = self._logarithms()
+    def __init__(self, measured: Sequence[tuple[Subject, CellResult]]) -> None:
+        self._measured = {subject.variant.name: (subject, cell) for subject, cell in measured}
+        self._subject, self._cell = measured[0]
+        self._recommended = self._subject.experiment.recommended.name
+        medians = {subject.variant.name: cell.medians_ns for subject, cell in measured}
+        medians = {name: found for name, found in medians.items() if found}
+        if self._recommended not in medians or len(medians) < 2:
+            medians = {}  # there is nothing to compare, or nothing to compare it with
+        self._rounds = sorted(set.intersection(*map(set, medians.values()))) if medians else []
+        # Variant -> logarithm of its time in each round, and the same for a MAC.
+        self._times: dict[str, Floats] = {
+            name: np.log([found[round] for round in self._rounds])
+            for name, found in medians.items()
+            if self._rounds
+        }
+        self._times_per_mac: dict[str, Floats] = {
+            name: times - np.log(self._macs(name)) for name, times in self._times.items()
+        }
 
     @property
-    def comparisons(self) -> int:
-        """How many intervals are shown: the trend, and each variant's but the recommended one's."""
-        return len(self._places)
+    def intervals(self) -> int:
+        """How many are shown: the trend's, and each variant's but the recommended one's."""
+        return len(self._times)
 
     def table(self, comparisons: int) -> Table:
-        """Return it all with intervals that are so many together."""
-        first, cell = self._subjects[0], self._cells[0].cell
-        rounds = len(self._logs_per_mac)
+        """Return it all, with intervals of which so many are shown together."""
+        subject, cell = self._subject, self._cell.cell
         trend = None
-        if rounds:
-            steps = [self._subjects[place].variant.step for place in self._places]
-            trend = ratio(trends(self._logs_per_mac, steps), comparisons)
+        if self._times:
+            logarithms = np.stack(list(self._times_per_mac.values()), axis=1)
+            steps = [self._measured[name][0].variant.step for name in self._times]
+            trend = ratio(trends(logarithms, steps), comparisons)
         return Table(
-            experiment=first.experiment,
-            column=first.column,
-            width=first.width,
+            experiment=subject.experiment,
+            column=subject.column,
+            width=subject.width,
             runtime=cell.runtime,
             precision=cell.precision,
             threads=cell.threads,
-            rows=tuple(self._row(place, comparisons) for place in range(len(self._subjects))),
-            rounds=rounds,
+            rows=tuple(self._row(name, comparisons) for name in self._measured),
+            rounds=len(self._rounds),
             trend=trend,
-            verdict=judge(trend, rounds) if trend else Verdict.INCONCLUSIVE,
-            paper_trends={column: _paper_trend(first, column) for column in Column},
+            verdict=judge(trend, len(self._rounds)) if trend else Verdict.INCONCLUSIVE,
+            paper_trends={column: _paper_trend(subject, column) for column in Column},
         )
 
-    def _row(self, place: int, comparisons: int) -> Row:
-        subject = self._subjects[place]
-        speed = self._speed(self._logs, place, comparisons)
-        per_mac = self._speed(self._logs_per_mac, place, comparisons)
-        rounds = len(self._logs)
+    def _row(self, name: str, comparisons: int) -> Row:
+        subject, cell = self._measured[name]
+        per_mac = self._speed(self._times_per_mac, name, comparisons)
         return Row(
             variant=subject.variant,
-            cell=self._cells[place],
-            macs=self._macs[place],
-            speed=speed,
+            cell=cell,
+            macs=_macs(cell.artifact) if cell.artifact else None,
+            speed=self._speed(self._times, name, comparisons),
             speed_per_mac=per_mac,
             paper={
                 column: subject.experiment.speed(subject.variant, column, subject.width)
                 for column in Column
             },
-            is_exception=per_mac is not None and is_exception(per_mac, rounds),
+            is_exception=per_mac is not None and is_exception(per_mac, len(self._rounds)),
         )
 
-    def _speed(self, logarithms: Floats, place: int, comparisons: int) -> Estimate | None:
-        if place not in self._places or not len(logarithms):
+    def _macs(self, name: str) -> int:
+        artifact = self._measured[name][1].artifact
+        assert artifact is not None  # it was launched
+        return _macs(artifact)
+
+    def _speed(self, times: dict[str, Floats], name: str, comparisons: int) -> Estimate | None:
+        if name not in times:
             return None
-        if place == self._reference:
+        if name == self._recommended:
             return Estimate(value=1.0, low=None, high=None)
-        own = logarithms[:, self._places.index(place)]
-        reference = logarithms[:, self._places.index(self._reference)]
-        return ratio(reference - own, comparisons)
-
-    def _logarithms(self) -> tuple[Floats, Floats]:
-        """Return [rounds, measured variants] of the times, and of the times per MAC."""
-        medians = [self._cells[place].medians_ns for place in self._places]
-        rounds = sorted(set.intersection(*map(set, medians))) if medians else []
-        times = np.array([[of_cell[round] for of_cell in medians] for round in rounds], float)
-        macs = [float(self._macs[place] or 0) for place in self._places]
-        logarithms: Floats = np.log(times)
-        return logarithms, logarithms - np.log(macs) if rounds else logarithms
+        return ratio(times[self._recommended] - times[name], comparisons)
 
 
-def _macs(cell: CellResult) -> int | None:
-    return sum(op.macs for op in cell.artifact.manifest.ops) if cell.artifact else None
+def _macs(artifact: Artifact) -> int:
+    return sum(op.macs for op in artifact.manifest.ops)
 
 
 def _paper_trend(subject: Subject, column: Column) -> float:
