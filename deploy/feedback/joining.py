@@ -88,14 +88,12 @@ class Joining:
         Where it moves an input of the network, it is the op that reads it.
         """
         if self.ties[position]:
-            return self.ties[position][-1]
+            return max(self.ties[position])
         before = nearest(self._run.sources[position], self._run.sources, self._is_known)
         if (source := max(before, default=None)) is not None:
             return self._last(source)
         reader = self._reader(position)
-        if reader is None:
-            return None
-        return self.owned[reader][0] if self.owned[reader] else self._last(reader)
+        return None if reader is None else self._first(reader)
 
     def _by_values(self) -> None:
         makers: dict[int, list[int]] = defaultdict(list)
@@ -150,7 +148,7 @@ class Joining:
                 continue
             place = self._begun(position)
             if place is None and (reader := self._reader(position)) is not None:
-                place = self._part(reader, self._words[position])
+                place = self._first(reader)
             if place is not None:
                 self.helped[position] = place
                 self._hand_over(position, place)
@@ -250,15 +248,11 @@ class Joining:
         """Return the op of the network whose value an executed op gives."""
         if position in self.helped:
             return self.helped[position]
-        return (self.owned[position] or self.ties[position])[-1]
+        return max(self.owned[position] or self.ties[position])
 
-    def _part(self, position: int, word: OpKind) -> int:
-        """Return the op that work of a kind is a part of, where it serves an executed op."""
-        if position in self.helped or not self.owned[position]:
-            return self._last(position)
-        owned = self.owned[position]
-        alike = [each for each in owned if (self._ops[each].macs > 0) is (word in WITH_MACS)]
-        return (alike or owned)[0]
+    def _first(self, position: int) -> int:
+        """Return the op of the network that an executed op begins with."""
+        return min(self.owned[position], default=self._last(position))
 
     def _same(self, position: int, other: int) -> bool:
         return self._executed[position].name == self._executed[other].name

@@ -166,6 +166,20 @@ def test_an_activation_in_two_ops_without_any_known_value_is_not_the_next_convol
     assert [one.part for one in attribution.ops] == [False, False, True, False]
 
 
+def test_what_prepares_values_for_a_fused_layer_is_a_part_of_the_layer() -> None:
+    ops = [
+        op("pool", KIND.POOLING, "pool"),
+        op("conv", KIND.CONVOLUTION, "conv", macs=100, inputs=("pool",)),
+        op("relu", KIND.ACTIVATION, "act", inputs=("conv",)),
+    ]
+    executed = [("Pooling", "p"), ("BinaryOp", "p_mirrored"), ("Convolution", "r")]
+    found = join(ops, {"p": "pool", "r": "relu"}, executed, reads=[(), (0,), (1,)]).ops
+    assert [[one.name for one in row.covers] for row in found] == [
+        *(["pool"], ["conv"], ["conv", "relu"])
+    ]
+    assert [one.macs for one in found] == [0, 0, 100]
+
+
 def test_what_multiplies_bears_the_arithmetic_and_not_what_scales_its_result() -> None:
     ops = [op("conv", KIND.CONVOLUTION, "stem", macs=100)]
     executed = [
