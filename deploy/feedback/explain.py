@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from groundspeed.deploy.events import OnEvent
@@ -13,12 +12,11 @@ from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.finding import Finding
 from groundspeed.deploy.feedback.notes import Explained, Notes
 from groundspeed.deploy.feedback.scene import Scene
-from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.plan import Cell, Plan, Settings, product
 from groundspeed.deploy.report.from_run import report_data
 from groundspeed.deploy.report.page import write_page
 from groundspeed.deploy.results import CellResult, RunResult, read
-from groundspeed.deploy.running import Work
+from groundspeed.deploy.running import Work, measure
 from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import ExportError, LaunchError
@@ -75,8 +73,8 @@ def explain(
     Raises:
         GroundspeedError: as in ``pipeline.run``.
     """
-    settings = replace(settings or Settings(), exporting=work.exporting)
-    result = _measured(
+    settings = settings or Settings()
+    result = (None if fresh else _begun(work, store, target, settings, command)) or measure(
         work,
         store=store,
         target=target,
@@ -146,43 +144,22 @@ def _explained(
     return Explained(findings=proof.findings, run=proof.run.run.id if proof.run else None)
 
 
-def _measured(
-    work: Work,
-    *,
-    store: Store,
-    target: Target,
-    settings: Settings,
-    command: str,
-    fresh: bool,
-    on_event: OnEvent | None,
-) -> RunResult:
-    """Return the run that findings rest on: one whose explanation was interrupted, or a new one."""
+def _begun(
+    work: Work, store: Store, target: Target, settings: Settings, command: str
+) -> RunResult | None:
+    """Return a run like this that is measured, but whose explanation was interrupted."""
     plan = Plan(
         cells=product(work.exporters, work.runtimes, work.precisions, work.threads),
-        settings=settings,
+        settings=replace(settings, exporting=work.exporting),
         target=target.name,
         machine_id=machine_id(target.facts()),
     )
-    for run in [] if fresh else reversed(store.runs()):
+    for run in reversed(store.runs()):
         if run.finished_at is not None and run.command == command and run.plan == plan:
             begun = read(store, run.id)
             if len(Notes.of(store, run.id).cells) < len(begun.cells):
                 return begun
-    return execute(
-        plan,
-        store=store,
-        target=target,
-        export_one=partial(
-            work.maker.make,
-            store=store,
-            target=target,
-            threads=work.threads[0],
-            cpus=settings.cpus,
-        ),
-        command=command,
-        fresh=fresh,
-        on_event=on_event,
-    )
+    return None
 
 
 def _scene(exporter: Exporter, cell: CellResult) -> Scene:
