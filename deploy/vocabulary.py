@@ -10,7 +10,8 @@ from groundspeed.ops import OpKind
 # The first pattern found in the word (lower case, without blanks and underscores) decides. One
 # table serves all engines: they spell the same few words in different ways.
 _WORDS: tuple[tuple[str, OpKind], ...] = (
-    (r"quant|qdq|^convert.*q[sud]8", OpKind.QUANTIZE),
+    (r"matmul", OpKind.LINEAR),
+    (r"quant|qdq|^convert.*q[sud]+8", OpKind.QUANTIZE),
     (r"deconv|convtranspose|transposeconv|transposedconv", OpKind.TRANSPOSED),
     (
         r"transpose|permute|shuffle|reorder|packing|memcpy|copy|clone|cast|convert\(",
@@ -27,13 +28,13 @@ _WORDS: tuple[tuple[str, OpKind], ...] = (
     (r"dwconv|depthwise", OpKind.DEPTHWISE),
     (r"pointwise", OpKind.POINTWISE),
     (r"conv", OpKind.CONVOLUTION),
-    (r"fullyconnected|innerproduct|gemm|matmul|linear", OpKind.LINEAR),
+    (r"fullyconnected|innerproduct|gemm|linear", OpKind.LINEAR),
     (r"pool", OpKind.POOLING),
     (r"batchnorm|layernorm|groupnorm|instancenorm|lrn|normalize", OpKind.NORMALIZATION),
     (r"redu|^mean|^sum|argmax|argmin", OpKind.REDUCTION),
     (r"relu|clip|clamp|sigmoid|swish|silu|gelu|elu|tanh|softmax|mish|logistic", OpKind.ACTIVATION),
     (
-        r"add|sub|mul|div|binary|unary|eltwise|elementwise|maximum|minimum|pow|sqrt|exp",
+        r"add|sub|mul|div|binary|unary|eltwise|elementwise|maximum|minimum|^max$|^min$|pow|sqrt|exp",
         OpKind.ELEMENTWISE,
     ),
 )

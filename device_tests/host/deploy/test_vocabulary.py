@@ -30,6 +30,8 @@ ONNX_RUNTIME = {
     "QLinearSigmoid": OpKind.ACTIVATION,
     "QLinearGlobalAveragePool": OpKind.POOLING,
     "QGemm": OpKind.LINEAR,
+    "DynamicQuantizeMatMul": OpKind.LINEAR,
+    "Max": OpKind.ELEMENTWISE,
     "NonMaxSuppression": OpKind.OTHER,
 }
 LITERT = {
@@ -39,6 +41,7 @@ LITERT = {
     "Transpose (ND, X32)": OpKind.DATA_MOVEMENT,
     "Constant Pad (ND, X32)": OpKind.DATA_MOVEMENT,
     "Convert (NC, F32, QS8)": OpKind.QUANTIZE,
+    "Convert (NC, F32, QDU8)": OpKind.QUANTIZE,
     "Convert (NC, F16, F32)": OpKind.DATA_MOVEMENT,
     "Max Pooling (NHWC, F32)": OpKind.POOLING,
     "Unary Elementwise (NC, F32)": OpKind.ELEMENTWISE,
