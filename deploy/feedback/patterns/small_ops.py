@@ -20,7 +20,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
     small = [
         (position, row.op)
         for position, row in enumerate(scene.executed)
-        if row.op.covers
+        if any(op.memory_bytes for op in row.op.covers)  # else what it does is not known
         and row.op.macs <= MOST_MACS
         and all(op.memory_bytes - 4 * op.parameters <= MOST_BYTES for op in row.op.covers)
     ]
