@@ -70,6 +70,20 @@ class Halves(nn.Module):
         return self.shuffle(torch.cat((passed, self.convolved(convolved)), dim=1))
 
 
+class Softsign(nn.Module):
+    """Divides by a map, which no table can stand for."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / (1 + x.abs())
+
+
+class RunningSum(nn.Module):
+    """Adds up along each row, which TFLite does with floating-point numbers alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cumsum(x, dim=3) / x.shape[3]
+
+
 class Rolled(nn.Module):
     """Shifts the map by a row and a column, which cuts and joins it twice."""
 
@@ -189,6 +203,25 @@ SECOND_HALF = (
         pattern="data movement",
         modules=("planted.1.1",),
         fault=lambda: between(nn.Sequential(nn.ReLU(), Rolled())),
+        twin=plain,
+    ),
+    Planted(
+        name="division",
+        pattern="quantize borders",
+        modules=("planted",),
+        # LiteRT divides integers.
+        runtimes=("onnxruntime",),
+        precision="int8",
+        fault=lambda: between(Softsign()),
+        twin=plain,
+    ),
+    Planted(
+        name="running_sum",
+        pattern="quantize borders",
+        modules=("planted",),
+        runtimes=("litert",),
+        precision="int8",
+        fault=lambda: between(RunningSum()),
         twin=plain,
     ),
     Planted(
