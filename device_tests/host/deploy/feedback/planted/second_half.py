@@ -144,7 +144,7 @@ SECOND_HALF = (
     Planted(
         name="narrow_waist",
         pattern="unbalanced widths",
-        modules=("planted.0", "planted.2", "planted.12", "planted.14"),
+        modules=tuple(f"planted.{number}" for number in range(0, 16, 2)),
         fault=lambda: there_and_back(WIDTH // 8, 4),
         twin=lambda: pointwise(1),
     ),
