@@ -12,7 +12,10 @@ from rich.text import Text
 from groundspeed.deploy.feedback.costs.characterize import Learned
 from groundspeed.deploy.feedback.costs.gather import Setting
 from groundspeed.deploy.feedback.costs.prediction import LeftOut, Prediction
-from groundspeed.deploy.report.text import giga, interval, ms, percent, threads
+from groundspeed.deploy.report.text import giga, ms, percent, span, threads
+
+# Less of the time than this in ops of unknown sizes is within the errors that are printed.
+_MUCH = 0.1
 
 
 def learned_table(learned: Learned) -> RenderableType:
@@ -28,6 +31,9 @@ def learned_table(learned: Learned) -> RenderableType:
             "" if row.bytes_per_s is None else giga(row.bytes_per_s),
         )
     words: list[RenderableType] = [Text(f"\n{learned.setting}", style="bold"), table]
+    if learned.flops_per_s is not None and learned.bytes_per_s is not None:
+        roof = f"{giga(learned.flops_per_s)} GFLOP/s, {giga(learned.bytes_per_s)} GB/s"
+        words.append(Text(f"roofline, as far as it shows in these networks: {roof}"))
     if learned.left_out:
         words.append(Text(f"each network predicted by the others: {errors(learned.left_out)}"))
     return Group(*words)
@@ -43,7 +49,7 @@ def prediction_table(network: str, predicted: dict[Setting, Prediction]) -> Rend
             setting.precision,
             threads(setting.threads),
             ms(one.ns),
-            f"{interval(one)} ({percent(one.level)})",
+            _interval(one),
             errors(one.left_out),
         )
     title = Text(f"\n{network}: predicted from other networks, not measured", style="bold")
@@ -57,7 +63,22 @@ def prediction_table(network: str, predicted: dict[Setting, Prediction]) -> Rend
                 style="yellow",
             )
         )
+    unlike = max(one.unlike for one in predicted.values())
+    if unlike > _MUCH:
+        words.append(
+            Text(
+                f"note: {percent(unlike)} of the time is in ops of sizes far from any that was "
+                "profiled there; trust the interval less",
+                style="yellow",
+            )
+        )
     return Group(*words)
+
+
+def _interval(one: Prediction) -> str:
+    if one.high_ns is None:
+        return f"{ms(one.low_ns)} or more"
+    return f"{span(ms(one.low_ns), ms(one.high_ns))} ({percent(one.level)})"
 
 
 def errors(left_out: Sequence[LeftOut]) -> str:

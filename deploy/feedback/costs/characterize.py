@@ -66,23 +66,31 @@ class Learned:
     Attributes:
         setting: which.
         kinds: what ops cost, the kind with the most time first.
+        flops_per_s, bytes_per_s: the device's roofline as far as it shows in these networks: the
+            highest rates of any kind. What lies in a cache is read faster than from memory.
         left_out: how each network was predicted by the others; empty with fewer than two.
     """
 
     setting: Setting
     kinds: tuple[KindCosts, ...]
+    flops_per_s: float | None
+    bytes_per_s: float | None
     left_out: tuple[LeftOut, ...]
 
 
 def learned(known: Mapping[Setting, Sequence[Example]]) -> tuple[Learned, ...]:
     """Return what profiled networks say of their device."""
-    return tuple(
-        Learned(
-            setting=setting,
-            kinds=kind_costs(examples),
-            left_out=leave_out(examples) if len(examples) > 1 else (),
-        )
-        for setting, examples in known.items()
+    return tuple(_learned(setting, examples) for setting, examples in known.items())
+
+
+def _learned(setting: Setting, examples: Sequence[Example]) -> Learned:
+    kinds = kind_costs(examples)
+    return Learned(
+        setting=setting,
+        kinds=kinds,
+        flops_per_s=max((row.flops_per_s for row in kinds if row.flops_per_s), default=None),
+        bytes_per_s=max((row.bytes_per_s for row in kinds if row.bytes_per_s), default=None),
+        left_out=leave_out(examples) if len(examples) > 1 else (),
     )
 
 

@@ -20,6 +20,7 @@ class Example:
         times_ns: what each of them is charged with; 0 for one that was fused into another.
         between_ns: the rest of the end-to-end time, which no op is charged with.
         executed: how many ops the runtime executed.
+        run: number of the run in its store.
         launch_at: when, UTC, ISO 8601.
     """
 
@@ -28,6 +29,7 @@ class Example:
     times_ns: tuple[float, ...]
     between_ns: float
     executed: int
+    run: int = 0
     launch_at: str = ""
 
     @property
@@ -41,7 +43,7 @@ class Example:
         return sum(self.times_ns) + self.between_ns
 
 
-def example(manifest: Manifest, breakdown: Breakdown, launch_at: str = "") -> Example:
+def example(manifest: Manifest, breakdown: Breakdown, run: int = 0, launch_at: str = "") -> Example:
     """Return what a profiled launch teaches.
 
     An executed op is charged to the heaviest op of the network that it computes, one that only
@@ -50,6 +52,7 @@ def example(manifest: Manifest, breakdown: Breakdown, launch_at: str = "") -> Ex
     Args:
         manifest: of the file.
         breakdown: of the launch.
+        run: number of the run in its store.
         launch_at: when it was made.
     """
     charged: dict[str, float] = defaultdict(float)
@@ -64,6 +67,7 @@ def example(manifest: Manifest, breakdown: Breakdown, launch_at: str = "") -> Ex
         times_ns=times,
         between_ns=breakdown.plain.ns - sum(times),
         executed=len(breakdown.ops),
+        run=run,
         launch_at=launch_at,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from groundspeed.deploy.feedback.breakdown import break_down
 from groundspeed.deploy.feedback.costs.example import Example, example
+from groundspeed.deploy.plan import Plan
 from groundspeed.deploy.results import CellResult, read
 from groundspeed.deploy.store.store import Store
 
@@ -18,6 +19,8 @@ class Setting:
         device: name of the target.
         runtime, version: the runtime and its version.
         precision, threads: how it computed.
+        cpus: the CPUs that it was to stay on; empty left it to the system. Large and small cores of
+            one device have nothing in common.
     """
 
     device: str
@@ -25,11 +28,13 @@ class Setting:
     version: str
     precision: str
     threads: int
+    cpus: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """Return "ncnn 1.0, fp32, 1 thread on pi5"."""
+        """Return "ncnn 1.0, fp32, 1 thread on pi5", and the CPUs that were asked for."""
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
-        return f"{self.runtime} {self.version}, {self.precision}, {threads} on {self.device}"
+        cpus = f" (CPUs {','.join(map(str, self.cpus))})" if self.cpus else ""
+        return f"{self.runtime} {self.version}, {self.precision}, {threads} on {self.device}{cpus}"
 
 
 def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
@@ -44,29 +49,30 @@ def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
         if run.plan.target != device:
             continue
         for cell in read(store, run.id).cells:
-            setting, one = _setting(device, cell), _example(cell)
+            setting, one = _setting(run.plan, cell), _example(run.id, cell)
             if setting is not None and one is not None:
                 found.setdefault(setting, {})[one.identity] = one
     return {setting: tuple(examples.values()) for setting, examples in found.items()}
 
 
-def _setting(device: str, cell: CellResult) -> Setting | None:
+def _setting(plan: Plan, cell: CellResult) -> Setting | None:
     if cell.profile is None:
         return None
     return Setting(
-        device=device,
+        device=plan.target,
         runtime=cell.cell.runtime,
         version=cell.profile.runtime_version,
         precision=cell.cell.precision,
         threads=cell.cell.threads,
+        cpus=plan.settings.cpus,
     )
 
 
-def _example(cell: CellResult) -> Example | None:
+def _example(run: int, cell: CellResult) -> Example | None:
     launch = cell.profile
     if launch is None or launch.profile is None or cell.artifact is None:
         return None
     manifest = cell.artifact.manifest
     if not manifest.ops:
         return None  # a bare file, of whose ops nothing is known
-    return example(manifest, break_down(manifest, launch.profile), launch.before.at)
+    return example(manifest, break_down(manifest, launch.profile), run, launch.before.at)

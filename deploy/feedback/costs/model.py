@@ -82,6 +82,16 @@ class CostModel:
             if each.bytes and not any(sort in self._known for sort in each.sorts)
         )
 
+    def unlike(self, ops: Sequence[Op]) -> float:
+        """Return the share of the time in ops that are far in size from all of their kind."""
+        seen = [each for each in described(ops) if each.bytes and each.sorts[-1] in self._known]
+        times = [(each, self._time(each)) for each in seen]
+        total = sum(time for _, time in times)
+        far = sum(
+            time for each, time in times if self._known[each.sorts[-1]].factor(each)[0] > _FAR
+        )
+        return far / total if total else 0.0
+
     def _time(self, op: Described) -> float:
         if not op.bytes:
             return 0.0
@@ -160,4 +170,5 @@ def _laws(known: Sequence[tuple[Described, float]]) -> dict[str, Floats]:
 
 def _between(examples: Sequence[Example]) -> float:
     """Return what no op is charged with, as a share of what they are: the median over networks."""
-    return float(np.median([one.between_ns / sum(one.times_ns) for one in examples]))
+    shares = [one.between_ns / sum(one.times_ns) for one in examples if sum(one.times_ns)]
+    return float(np.median(shares)) if shares else 0.0

@@ -37,23 +37,43 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Basis:
+    """A profile that a prediction rests on.
+
+    Attributes:
+        network: its name.
+        run: number of the run in its store.
+        launch_at: when it was taken, UTC, ISO 8601.
+    """
+
+    network: str
+    run: int
+    launch_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """A latency that nobody measured.
 
     Attributes:
         ns: the latency.
-        low_ns, high_ns: its interval.
+        low_ns, high_ns: its interval; no upper end where ops are unknown.
         level: the share of left-out networks that such intervals hold; below ``LEVEL`` where there
             are too few networks for it.
         left_out: how each network that it rests on was predicted by the others.
+        rests_on: the profiles that it was learned from.
+        unlike: the share of it in ops that are not nearly as large as any known one of their kind:
+            there the law alone speaks, and the interval promises too much.
         unknown: ops of a kind that was never seen; they are taken for free.
     """
 
     ns: float
     low_ns: float
-    high_ns: float
+    high_ns: float | None
     level: float
     left_out: tuple[LeftOut, ...]
+    rests_on: tuple[Basis, ...] = ()
+    unlike: float = 0.0
     unknown: tuple[str, ...] = ()
 
     @property
@@ -74,7 +94,7 @@ def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
         examples: what was profiled; a network that is to be predicted is not among them.
 
     Raises:
-        UsageError: too few networks were profiled.
+        UsageError: too few networks were profiled, or ones that have nothing in common.
     """
     if len(examples) < LEAST_NETWORKS:
         raise UsageError(
@@ -84,16 +104,27 @@ def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
     model = CostModel(examples)
     ns = model.predict(ops)
     left_out = leave_out(examples)
+    strangers = [one.network for one in left_out if one.predicted_ns <= 0]
+    if strangers:
+        raise UsageError(
+            f"{', '.join(strangers)} has no op in common with the other networks that were "
+            "profiled there, so the error is unknown; run 'groundspeed characterize' on the device"
+        )
+    unknown = model.unknown(ops)
     errors = sorted(abs(math.log(one.predicted_ns / one.measured_ns)) for one in left_out)
     place = min(math.ceil(LEVEL * (len(errors) + 1)), len(errors))
     reach = math.exp(errors[place - 1])
     return Prediction(
         ns=ns,
         low_ns=ns / reach,
-        high_ns=ns * reach,
+        high_ns=None if unknown else ns * reach,
         level=min(LEVEL, place / (len(errors) + 1)),
         left_out=left_out,
-        unknown=model.unknown(ops),
+        rests_on=tuple(
+            Basis(network=one.network, run=one.run, launch_at=one.launch_at) for one in examples
+        ),
+        unlike=model.unlike(ops),
+        unknown=unknown,
     )
 
 

@@ -108,13 +108,36 @@ def test_nine_in_ten_intervals_hold_the_truth() -> None:
     held = 0
     for place, one in enumerate(EXAMPLES):
         made = predict(one.ops, EXAMPLES[:place] + EXAMPLES[place + 1 :])
+        assert made.high_ns is not None
         held += made.low_ns <= one.total_ns <= made.high_ns
     assert held >= math.floor(0.9 * len(EXAMPLES))
 
 
 def test_a_kind_that_was_never_seen_is_told() -> None:
     strange = replace(network(16, 28, 1)[0], name="lstm", kind=OpKind.OTHER)
-    assert predict([strange], EXAMPLES).unknown == ("lstm",)
+    made = predict([strange], EXAMPLES)
+    assert made.unknown == ("lstm",)
+    assert made.high_ns is None  # how long it takes, nobody knows
+
+
+def test_ops_of_sizes_that_were_never_seen_are_told() -> None:
+    assert predict(network(40, 28, 3), EXAMPLES).unlike == 0
+    assert predict(network(4096, 112, 3), EXAMPLES).unlike > 0.5
+
+
+def test_a_prediction_says_which_profiles_it_rests_on() -> None:
+    examples = [replace(one, run=place) for place, one in enumerate(EXAMPLES, 1)]
+    rests_on = predict(EXAMPLES[0].ops, examples).rests_on
+    assert [(basis.network, basis.run) for basis in rests_on] == [
+        (one.network, place) for place, one in enumerate(EXAMPLES, 1)
+    ]
+
+
+def test_networks_that_have_nothing_in_common_say_nothing_about_errors() -> None:
+    ops = tuple(replace(each, name="lstm", kind=OpKind.OTHER) for each in EXAMPLES[0].ops)
+    stranger = replace(EXAMPLES[0], network="stranger", ops=ops)
+    with pytest.raises(UsageError, match="stranger has no op in common"):
+        predict(EXAMPLES[1].ops, [*EXAMPLES, stranger])
 
 
 def test_a_prediction_that_cannot_know_its_error_is_refused() -> None:
