@@ -28,9 +28,9 @@ from groundspeed.errors import ExportError
 
 BUDGET_S = 300.0
 LAUNCHES = Settings(max_rounds=40, min_seconds=0.5, max_samples=20_000, max_warmup_seconds=2.0)
-# Patterns are chosen so that there is time for as many. With ten of them and the same scatter, an
-# interval from 8 rounds is 0.57 times as wide as one from 5, and one from 16 rounds 0.33 times.
-ROUNDS = 8
+# Patterns are chosen so that there is time for as many. With ten patterns and the same scatter, an
+# interval from 10 rounds is half as wide as one from 5, and one from 20 rounds a third.
+ROUNDS = 10
 
 START_S = 0.7  # until an agent has loaded its engine and a file
 WARMUP_INFERENCES = 30
