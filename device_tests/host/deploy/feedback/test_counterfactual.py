@@ -309,7 +309,7 @@ def test_a_small_budget_is_for_the_first_patterns(case: Case) -> None:
     for name in ("first", "second", "third"):
         case.has(name, lambda name=name: without(len(name)))  # type: ignore[misc]
         case.table[f"net without {name}"] = steadily(900_000)
-    first, second, third = case.prove(budget_s=32).findings
+    first, second, third = case.prove(budget_s=40).findings
     assert first.counterfactual is not None
     assert second.counterfactual is not None
     assert third.counterfactual is None
