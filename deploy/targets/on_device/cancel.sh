@@ -19,6 +19,7 @@ for folder in ${2:-*}; do
     if [ -n "$start" ] && [ "$(started "$pid")" = "$start" ]; then
         kill -9 "-$pid" 2>/dev/null
     fi
-    rm -rf "$folder"
+    # Who waited for the job may write its status in this very moment, once.
+    rm -rf "$folder" 2>/dev/null || rm -rf "$folder"
 done
 exit 0

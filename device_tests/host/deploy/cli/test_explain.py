@@ -45,7 +45,7 @@ def explain(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_patterns_are_found_in_the_users_modules_and_taken_out(project: Path) -> None:
-    words = ("--runtimes", "onnxruntime", "--budget", "40s", "--markdown", "found.md", "--json")
+    words = ("--runtimes", "onnxruntime", "--budget", "20s", "--markdown", "found.md", "--json")
     done = explain(project, *words)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -65,9 +65,11 @@ def test_an_interrupted_explanation_goes_on_with_the_cells_that_are_left(project
     words = ("--runtimes", "onnxruntime", "--threads", "1,2", "--budget", "0", "--store", "other")
     done = explain(project, *words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("group convolution (G2):") == 2
     notes = project / "other" / "explanation-1.json"
     complete = json.loads(notes.read_text())
+    found = [{one["pattern"] for one in cell["findings"]} for cell in complete["cells"]]
+    assert len(found) == 2
+    assert all({"group convolution", "channel shuffle"} <= patterns for patterns in found)
     notes.write_text(json.dumps(complete | {"cells": complete["cells"][:1]}))
     again = explain(project, *words)
     assert again.returncode == 0, again.stderr
