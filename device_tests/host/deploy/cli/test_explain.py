@@ -1,4 +1,4 @@
-"""``groundspeed explain`` from end to end, on a network that has two patterns."""
+"""``groundspeed explain`` from end to end, on a network that has a channel shuffle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Shuffle(nn.Module):
 
 def build():
     layers = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), Shuffle()]
-    layers += [nn.Conv2d(32, 32, 1, groups=4), nn.ReLU()]
+    layers += [nn.Conv2d(32, 32, 1), nn.ReLU()]
     return nn.Sequential(*layers), torch.zeros(1, 3, 48, 48)
 """
 
@@ -44,15 +44,14 @@ def explain(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_patterns_are_found_in_the_users_modules_and_taken_out(project: Path) -> None:
-    words = ("--runtimes", "onnxruntime", "--budget", "20s", "--markdown", "found.md", "--json")
+def test_a_pattern_is_found_in_the_users_module_and_taken_out(project: Path) -> None:
+    words = ("--runtimes", "onnxruntime", "--budget", "35s", "--markdown", "found.md", "--json")
     done = explain(project, *words)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     (cell,) = document["cells"]
     findings = {finding["pattern"]: finding for finding in cell["explained"]["findings"]}
     assert [place["module"] for place in findings["channel shuffle"]["places"]] == ["2"]
-    assert [place["module"] for place in findings["group convolution"]["places"]] == ["3"]
     tried = findings["channel shuffle"]["counterfactual"]
     assert tried["places"] == 1
     assert tried["measured"]["evidence"] == "measured"
@@ -69,7 +68,7 @@ def test_an_interrupted_explanation_goes_on_with_the_cells_that_are_left(project
     complete = json.loads(notes.read_text())
     found = [{one["pattern"] for one in cell["findings"]} for cell in complete["cells"]]
     assert len(found) == 2
-    assert all({"group convolution", "channel shuffle"} <= patterns for patterns in found)
+    assert all("channel shuffle" in patterns for patterns in found)
     notes.write_text(json.dumps(complete | {"cells": complete["cells"][:1]}))
     again = explain(project, *words)
     assert again.returncode == 0, again.stderr
