@@ -39,11 +39,11 @@ def groundspeed(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_device_is_characterized_and_a_network_predicted_there(project: Path) -> None:
     nets = [f"net.py:build:width={width}" for width in (8, 16, 32)]
-    words = ("--runtimes", "onnxruntime", "--runs", "10", "--json")
+    words = ("--runtimes", "ncnn", "--runs", "10", "--json")
     done = groundspeed(project, "characterize", *nets, *words)
     assert done.returncode == 0, done.stderr
     (learned,) = json.loads(done.stdout)
-    assert learned["setting"]["runtime"] == "onnxruntime"
+    assert learned["setting"]["runtime"] == "ncnn"
     assert len(learned["left_out"]) == 3
     seen = {row["kind"]: row["ops"] + row["fused"] for row in learned["kinds"]}
     assert seen == {"convolution": 3, "pointwise convolution": 3, "activation": 6}
