@@ -40,13 +40,16 @@ class Setting:
 def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
     """Return the networks that were profiled on a device, the newest profile of each.
 
+    Where several machines went by the name of the device, only the one that was used last counts.
+
     Args:
         store: where runs were stored.
         device: name of the target.
     """
     found: dict[Setting, dict[tuple[str, int], Example]] = {}
-    for run in store.runs():
-        if run.plan.target != device:
+    runs = [run for run in store.runs() if run.plan.target == device]
+    for run in runs:
+        if run.plan.machine_id != runs[-1].plan.machine_id:
             continue
         for cell in read(store, run.id).cells:
             setting, one = _setting(run.plan, cell), _example(run.id, cell)
