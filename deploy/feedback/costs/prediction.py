@@ -85,10 +85,10 @@ class Prediction:
 def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
     """Predict the latency of a network from others that were profiled on the device.
 
-    The interval is the jackknife's on the logarithm of the latency (R. Barber, E. Candès, A. Ramdas,
-    R. Tibshirani, Predictive inference with the jackknife+, 2021, section 1): each network's error
-    is that of a model of the others. It is expected to hold for networks like those, which is no
-    guarantee; another family may err more.
+    The interval is the jackknife's on the logarithm of the latency (R. F. Barber, E. J. Candès,
+    A. Ramdas, R. J. Tibshirani, Predictive inference with the jackknife+, 2021, section 1): each
+    network's error is that of a model of the others. It is expected to hold for networks like
+    those, which is no guarantee; another family may err more.
 
     Args:
         ops: canonical ops of the network.
