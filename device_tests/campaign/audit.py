@@ -143,7 +143,7 @@ def _said_wrong(command: Command) -> Iterator[str]:
 def _stored(folder: Path, commands: Sequence[Command]) -> tuple[set[tuple[int, ...]], list[str]]:
     """Return the samples of all results, no two of which are equal, and what is wrong with them.
 
-    A round ends with a result or with the reason why there is none: both are stored.
+    A run with a round that ended in a reason is not whole: its command fails, and is run again.
     """
     found: list[tuple[int, ...]] = []
     runs: dict[str, list[_Run]] = collections.defaultdict(list)
@@ -152,9 +152,9 @@ def _stored(folder: Path, commands: Sequence[Command]) -> tuple[set[tuple[int, .
         for run in store.runs():
             finished = run.finished_at and datetime.fromisoformat(run.finished_at).timestamp()
             for cell in store.cells(run):
-                launches = store.launches(cell)
-                found += [one.launch.samples_ns for one in launches if one.launch is not None]
-                measured = sorted(one.round for one in launches if one.action == "measure")
+                made = [one for one in store.launches(cell) if one.launch is not None]
+                found += [one.launch.samples_ns for one in made if one.launch is not None]
+                measured = sorted(one.round for one in made if one.action == "measure")
                 runs[f"{cell.cell.network.name}.onnx"].append(_Run(finished or None, measured))
             if not finished:
                 wrong.append(f"run {run.id} was begun, and not gone on with")
@@ -176,7 +176,7 @@ def _stored(folder: Path, commands: Sequence[Command]) -> tuple[set[tuple[int, .
 
 @dataclass(frozen=True)
 class _Run:
-    """A run in the store: when it finished, in seconds since 1970, and the rounds that ended."""
+    """A run in the store: when it finished, in seconds since 1970, and the rounds with results."""
 
     finished: float | None
     rounds: list[int]
