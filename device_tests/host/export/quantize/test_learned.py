@@ -13,7 +13,8 @@ from groundspeed.export.rewrites.catalog import rewrite_canonical
 from groundspeed.export.trace import trace
 from groundspeed.quantization import Range
 
-X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+# Within the range of the network's inputs.
+X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0)).clamp(-2.3, 2.3)
 
 
 def lifted(network, x=X):
@@ -44,7 +45,7 @@ class Trained(nn.Module):
         left, right = y.chunk(2, dim=1)
         y = torch.cat([right, left], dim=1)
         y = rounded(y.add_(1.0), 0.015, -128)
-        return rounded(nn.functional.dropout(y, 0.5, self.training).mean((2, 3)), 0.005, -128)
+        return rounded(nn.functional.dropout(y, 0.5, self.training).mean((2, 3)), 0.008, -128)
 
 
 def range_of(scale, zero_point):
@@ -57,7 +58,7 @@ def test_ranges_stay_with_the_ops_that_were_rounded():
     assert ranges["x"] == range_of(0.02, -8)
     assert ranges["add"] == range_of(0.015, -128)
     # The mean over height and width became a pooling, and that is its own op with this range.
-    assert ranges["adaptive_avg_pool2d"] == ranges["flatten"] == range_of(0.005, -128)
+    assert ranges["adaptive_avg_pool2d"] == ranges["flatten"] == range_of(0.008, -128)
     # What only moves values has the range of what it moves; what is fused has none.
     assert {ranges[name] for name in ("relu", "getitem", "getitem_1", "cat")} == {
         range_of(0.01, -128)
