@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundspeed.deploy.cli.options import json_option, store_option
+from groundspeed.deploy.cli.options import fresh_option, json_option, runtimes_option, store_option
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("networks", nargs=-1)
-@click.option(
-    "--runtimes",
-    type=Names(),
-    default=("onnxruntime", "litert", "ncnn"),
-    show_default="onnxruntime,litert,ncnn",
-    help="Runtimes to learn about.",
-)
+@runtimes_option
 @click.option(
     "--precision",
     "precisions",
@@ -46,7 +40,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Profiled runs of each network.",
 )
-@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted one can go on.")
+@fresh_option
 @store_option
 @json_option
 def command(

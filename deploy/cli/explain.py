@@ -12,8 +12,12 @@ import click
 
 from groundspeed.deploy.cli.options import (
     conversion_options,
+    fresh_option,
     json_option,
+    markdown_option,
     network_options,
+    report_option,
+    runtimes_option,
     store_option,
 )
 from groundspeed.deploy.cli.output import console, print_json
@@ -22,7 +26,7 @@ from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.quantization_options import quantization_options
 from groundspeed.deploy.cli.results import plain
-from groundspeed.deploy.cli.values import Duration, Names
+from groundspeed.deploy.cli.values import Duration
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
@@ -33,13 +37,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("network")
-@click.option(
-    "--runtimes",
-    type=Names(),
-    default=("onnxruntime", "litert", "ncnn"),
-    show_default="onnxruntime,litert,ncnn",
-    help="Runtimes to look into.",
-)
+@runtimes_option
 @launch_options
 @click.option(
     "--budget",
@@ -50,20 +48,12 @@ if TYPE_CHECKING:
     help="Time for taking patterns out and measuring without them, in all runtimes together, such "
     "as 90s or 5min; 0 leaves it at what the profiles say.",
 )
-@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted one can go on.")
+@fresh_option
 @conversion_options
 @quantization_options
 @network_options
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the HTML report; by default into the results.",
-)
-@click.option(
-    "--markdown",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the findings as Markdown.",
-)
+@report_option
+@markdown_option
 @store_option
 @json_option
 def command(

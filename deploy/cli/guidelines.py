@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from groundspeed.deploy.cli.options import json_option, store_option
+from groundspeed.deploy.cli.options import (
+    fresh_option,
+    json_option,
+    markdown_option,
+    report_option,
+    runtimes_option,
+    store_option,
+)
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
@@ -33,13 +40,7 @@ GUIDELINES = ("G1", "G2", "G3", "G4")
     type=click.Choice(GUIDELINES, case_sensitive=False),
     metavar="[G1|G2|G3|G4]...",
 )
-@click.option(
-    "--runtimes",
-    type=Names(),
-    default=("onnxruntime", "litert", "ncnn"),
-    show_default="onnxruntime,litert,ncnn",
-    help="Runtimes to measure in.",
-)
+@runtimes_option
 @launch_options
 @click.option(
     "--widths",
@@ -89,17 +90,9 @@ GUIDELINES = ("G1", "G2", "G3", "G4")
     help="Time after which no round of launches begins, such as 90s or 5min.  [default: 40s for "
     "each network]",
 )
-@click.option("--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the HTML page; by default into the results.",
-)
-@click.option(
-    "--markdown",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the tables as Markdown.",
-)
+@fresh_option
+@report_option
+@markdown_option
 @store_option
 @json_option
 def command(

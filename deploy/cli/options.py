@@ -26,6 +26,29 @@ store_option = click.option(
     help="Folder of the results.",
 )
 
+runtimes_option = click.option(
+    "--runtimes",
+    type=Names(),
+    default=("onnxruntime", "litert", "ncnn"),
+    show_default="onnxruntime,litert,ncnn",
+    help="Runtimes.",
+)
+
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on."
+)
+
+report_option = click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the HTML page; by default into the results.",
+)
+
+markdown_option = click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write what is found as Markdown.",
+)
 
 emulated_option = click.option(
     "--emulated",
@@ -83,9 +106,7 @@ def conversion_options(function: F) -> F:
 def round_options(function: F) -> F:
     """Add how many launches are made, and when there are enough."""
     for option in (
-        click.option(
-            "--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on."
-        ),
+        fresh_option,
         click.option(
             "--half-width",
             type=click.FloatRange(min=0, max=1),

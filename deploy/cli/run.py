@@ -12,7 +12,9 @@ from groundspeed.deploy.cli.options import (
     conversion_options,
     json_option,
     network_options,
+    report_option,
     round_options,
+    runtimes_option,
     store_option,
 )
 from groundspeed.deploy.cli.output import console
@@ -20,20 +22,13 @@ from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.quantization_options import quantization_options
-from groundspeed.deploy.cli.values import Names
 from groundspeed.deploy.quantizing import Quantizing
 from groundspeed.errors import UsageError
 
 
 @click.command()
 @click.argument("networks", nargs=-1, required=True)
-@click.option(
-    "--runtimes",
-    type=Names(),
-    default=("onnxruntime", "litert", "ncnn"),
-    show_default="onnxruntime,litert,ncnn",
-    help="Runtimes to measure in.",
-)
+@runtimes_option
 @launch_options
 @round_options
 @conversion_options
@@ -47,12 +42,7 @@ from groundspeed.errors import UsageError
     "--test-samples", type=click.IntRange(min=1), help="Samples to test on at most.  [default: all]"
 )
 @network_options
-@click.option(
-    "--report",
-    "report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the HTML report; by default into the results.",
-)
+@report_option
 @store_option
 @json_option
 def command(

@@ -10,7 +10,6 @@ ten rounds on the extremes are left out, a tenth of the rounds at either end.
 from __future__ import annotations
 
 import math
-import statistics
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ TRIMMED = 0.1
 
 def by_rounds(before: CellResult, after: CellResult) -> list[float]:
     """Return before minus after in nanoseconds, for each round in which both have a result."""
-    one, two = _medians(before), _medians(after)
+    one, two = before.medians_ns, after.medians_ns
     return [one[round] - two[round] for round in sorted(one.keys() & two.keys())]
 
 
@@ -63,12 +62,3 @@ def _trimmed(values: NDArray[np.float64], confidence: float) -> tuple[float, flo
     squares = (count - 1) * float(np.var(np.clip(values, kept[0], kept[-1]), ddof=1))
     error = math.sqrt(squares / (len(kept) * (len(kept) - 1)))
     return float(np.mean(kept)), float(stdtrit(len(kept) - 1, (1 + confidence) / 2)) * error
-
-
-def _medians(cell: CellResult) -> dict[int, float]:
-    """Return round -> median of the launch, where there is a result."""
-    return {
-        one.round: statistics.median(one.launch.samples_ns)
-        for one in cell.stored
-        if one.action == "measure" and one.launch is not None
-    }
