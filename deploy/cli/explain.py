@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundspeed.deploy.cli import verdicts
 from groundspeed.deploy.cli.options import (
     conversion_options,
     fresh_option,
@@ -88,7 +89,6 @@ def command(
     from groundspeed.deploy import running
     from groundspeed.deploy.feedback.explain import explain
     from groundspeed.deploy.plan import Settings
-    from groundspeed.deploy.report.from_run import report_data
     from groundspeed.deploy.report.markdown import markdown as as_markdown
 
     if len(place.devices) > 1:
@@ -124,7 +124,7 @@ def command(
         (outcome,) = place.on_each(store_folder, progress, measure)
     explanation = outcome.result
     assert explanation is not None  # of one device, errors are raised
-    data = report_data(explanation.result, explanation.findings)
+    data = explanation.report
     if markdown is not None:
         write_atomically(markdown, as_markdown(data))
     if as_json:
@@ -147,4 +147,9 @@ def _plain(explanation: Explanation) -> Mapping[str, Any]:
     document = plain(explanation.result)
     for row, one in zip(document["cells"], explanation.cells, strict=True):
         row["explained"] = one
-    return document | {"report": explanation.page}
+    answered = explanation.guidelines
+    guidelines = answered and {
+        "run": answered.run.id,
+        "tables": [verdicts.plain(table) for table in answered.tables],
+    }
+    return document | {"guidelines": guidelines, "report": explanation.page}

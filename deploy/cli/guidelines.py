@@ -23,12 +23,12 @@ from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.values import Duration, Names, Numbers
+from groundspeed.deploy.cli.verdicts import plain
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.deploy.feedback.guidelines.measure import Remeasured
-    from groundspeed.deploy.feedback.guidelines.tables import Row, Table
 
 GUIDELINES = ("G1", "G2", "G3", "G4")
 
@@ -199,39 +199,6 @@ def _plain(remeasured: Remeasured) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "stopped": run.stopped,
-        "tables": [_table(table) for table in remeasured.tables],
+        "tables": [plain(table) for table in remeasured.tables],
         "report": remeasured.page,
-    }
-
-
-def _table(table: Table) -> dict[str, Any]:
-    return {
-        "guideline": table.experiment.guideline,
-        "paper_table": table.experiment.table,
-        "channels": table.column,
-        "width": table.width,
-        "runtime": table.runtime,
-        "precision": table.precision,
-        "threads": table.threads,
-        "rounds": table.rounds,
-        "trend": table.trend,
-        "paper_trends": table.paper_trends,
-        "verdict": table.verdict,
-        "contradicts_the_paper": table.contradicts,
-        "variants": [_row(row) for row in table.rows],
-    }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "variant": row.variant.name,
-        "step": row.variant.step,
-        "network": row.cell.cell.network.spec,
-        "macs": row.macs,
-        "latency": row.latency,
-        "speed": row.speed,
-        "speed_per_mac": row.speed_per_mac,
-        "paper": row.paper,
-        "is_exception": row.is_exception,
-        "failure": row.failure,
     }

@@ -10,9 +10,11 @@ from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.feedback.counterfactual import BUDGET_S, LAUNCHES, prove
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.feedback.guidelines.stored import Answered, latest
 from groundspeed.deploy.feedback.notes import Explained, Notes
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.deploy.plan import Cell, Plan, Settings, product
+from groundspeed.deploy.report.content import ReportData
 from groundspeed.deploy.report.from_run import report_data
 from groundspeed.deploy.report.page import write_page
 from groundspeed.deploy.results import CellResult, RunResult, read
@@ -29,11 +31,13 @@ class Explanation:
     Attributes:
         result: the run, with a profile of each cell.
         cells: in the order of the run.
+        guidelines: what the device said to them when it was last asked; None if nobody did.
         page: the report.
     """
 
     result: RunResult
     cells: tuple[Explained, ...]
+    guidelines: Answered | None
     page: Path
 
     @property
@@ -41,6 +45,11 @@ class Explanation:
         """Cell -> what was found in it, for those that could be looked into."""
         pairs = zip(self.result.cells, self.cells, strict=True)
         return {cell.cell: one.findings for cell, one in pairs if not one.unexplained}
+
+    @property
+    def report(self) -> ReportData:
+        """All of it as the data of a report."""
+        return report_data(self.result, self.findings, self.guidelines)
 
 
 def explain(
@@ -101,9 +110,10 @@ def explain(
     explanation = Explanation(
         result=result,
         cells=notes.cells,
+        guidelines=latest(store, result.run.plan.machine_id),
         page=report or store.folder / f"explanation-{result.run.id}.html",
     )
-    write_page(report_data(result, explanation.findings), explanation.page)
+    write_page(explanation.report, explanation.page)
     return explanation
 
 

@@ -10,6 +10,7 @@ from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.feedback.across import Across, across
 from groundspeed.deploy.feedback.breakdown import Breakdown, break_down
 from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.feedback.guidelines.stored import Answered
 from groundspeed.deploy.feedback.roofline import Roofline, roofline
 from groundspeed.deploy.report import text
 from groundspeed.deploy.statistics import Latency, latency
@@ -66,6 +67,7 @@ class ReportData:
     Attributes:
         measured: in the order to show them.
         failures: what could not be exported or measured.
+        guidelines: what the device said to them when it was last asked; None if nobody did.
         command: the command line that makes the report again.
         made_at: UTC time, ISO 8601.
         version: version of Groundspeed that makes the report.
@@ -73,6 +75,7 @@ class ReportData:
 
     measured: tuple[Measured, ...]
     failures: tuple[Failure, ...] = ()
+    guidelines: Answered | None = None
     command: str = ""
     made_at: str = ""
     version: str = ""

@@ -7,25 +7,30 @@ from datetime import UTC, datetime
 
 from groundspeed import __version__
 from groundspeed.deploy.feedback.finding import Finding
+from groundspeed.deploy.feedback.guidelines.stored import Answered
 from groundspeed.deploy.plan import Cell as PlannedCell
 from groundspeed.deploy.report.content import Failure, Measured, ReportData
 from groundspeed.deploy.results import CellResult, RunResult
 
 
 def report_data(
-    result: RunResult, findings: Mapping[PlannedCell, tuple[Finding, ...]] | None = None
+    result: RunResult,
+    findings: Mapping[PlannedCell, tuple[Finding, ...]] | None = None,
+    guidelines: Answered | None = None,
 ) -> ReportData:
     """Return everything that a report of a run shows.
 
     Args:
         result: the run.
         findings: what costs its cells time without need, where somebody looked.
+        guidelines: what the device said to them, where somebody asked.
     """
     known = findings or {}
     measured = [_measured(cell, known.get(cell.cell)) for cell in result.cells]
     return ReportData(
         measured=tuple(filter(None, measured)),
         failures=tuple(failure for cell in result.cells for failure in _failures(cell)),
+        guidelines=guidelines,
         command=result.run.command,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,

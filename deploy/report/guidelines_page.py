@@ -39,7 +39,6 @@ def page(remeasured: Remeasured) -> str:
         device=remeasured.result.run.plan.target,
         tables=remeasured.tables,
         experiments=experiments,
-        guidelines=guidelines,
         picture=picture,
     )
 

@@ -34,7 +34,7 @@ def _parts(remeasured: Remeasured) -> Iterator[RenderableType]:
         first, *others = sentences(table)
         yield Text(first, style=_STYLES[table.verdict])
         yield from map(Text, others)
-    yield _summary(remeasured.tables)
+    yield verdicts(remeasured.tables)
     for sentence in warnings(report_data(remeasured.result)):
         yield Text(f"note: {sentence}", style="yellow")
 
@@ -46,12 +46,13 @@ def _rows(table: Table) -> RichTable:
     return found
 
 
-def _summary(tables: Iterable[Table]) -> RichTable:
-    ways, verdicts = summary(tables)
+def verdicts(tables: Iterable[Table]) -> RichTable:
+    """Return the verdict on each guideline in each way that was measured."""
+    ways, said_of = summary(tables)
     found = RichTable(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("\nVerdicts", *(f"\n{one}" for one in ways)):
+    for name in ("\nGuidelines", *(f"\n{one}" for one in ways)):
         found.add_column(name, overflow="fold")
-    for name, said in verdicts.items():
+    for name, said in said_of.items():
         found.add_row(name, *said)
     return found
 

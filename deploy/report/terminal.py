@@ -23,6 +23,7 @@ from groundspeed.deploy.report.correctness import (
     scored_cells,
     share,
 )
+from groundspeed.deploy.report.guidelines_terminal import verdicts
 from groundspeed.deploy.report.integers import IntegerCell, integer_cells, ratio_text
 from groundspeed.deploy.report.text import interval, ms, percent, threads
 from groundspeed.units import bytes_text
@@ -56,6 +57,8 @@ def _parts(data: ReportData) -> Iterator[RenderableType]:
             yield _kinds(network)
         for cell, breakdown in network.profiled:
             yield _ops(cell, breakdown)
+    if data.guidelines is not None:
+        yield verdicts(data.guidelines.tables)
     for failure in data.failures:
         yield Text(f"not had: {failure.network}, {failure.what}: {failure.reason}", style="red")
     for sentence in warnings(data):

@@ -11,11 +11,16 @@ from rich.console import Console
 from device_tests.host.deploy.feedback.guidelines.made_up import Timing, at_rate, noise, run
 from groundspeed.deploy.feedback.guidelines.asked import Asked, Subject
 from groundspeed.deploy.feedback.guidelines.measure import Remeasured
+from groundspeed.deploy.feedback.guidelines.stored import Answered
 from groundspeed.deploy.feedback.guidelines.tables import tables
+from groundspeed.deploy.report.content import ReportData
 from groundspeed.deploy.report.guidelines import cells, sentences, summary
 from groundspeed.deploy.report.guidelines_markdown import markdown
 from groundspeed.deploy.report.guidelines_page import page, picture, write_page
 from groundspeed.deploy.report.guidelines_terminal import terminal
+from groundspeed.deploy.report.markdown import markdown as as_markdown
+from groundspeed.deploy.report.page import page as as_page
+from groundspeed.deploy.report.terminal import summary as short
 
 
 def one_device(subject: Subject, round: int) -> float | None:
@@ -104,3 +109,20 @@ def test_the_picture_shows_what_was_measured_beside_the_paper() -> None:
     assert list(ours.y) == pytest.approx([1, 1, 1, 1], abs=0.01)
     assert list(arm.y)[:2] == pytest.approx([1, 35.0 / 40.0 * 8100 / 2 / 4096])
     assert gpu.name == "the paper's GTX 1080 Ti"
+
+
+def test_the_report_of_a_network_shows_what_its_device_said() -> None:
+    answered = remeasured()
+    data = ReportData(
+        measured=(), guidelines=Answered(run=answered.result.run, tables=answered.tables)
+    )
+    words = "does not hold"
+    assert words in as_page(data).partition('id="guidelines"')[2]
+    text = as_markdown(data)
+    assert words in text
+    assert "Measured by `groundspeed guidelines`" in text
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(short(data))
+    assert words in capture.get()
+    assert 'id="guidelines"' not in as_page(ReportData(measured=()))
