@@ -9,14 +9,10 @@ Row = Mapping[str, object]
 
 
 def show(rows: Iterable[Row], *, as_json: bool) -> None:
-    """Print rows as they come, or all of them at the end as one JSON document."""
-    seen = []
+    """Print rows as they come, each as words or as a line of JSON (https://jsonlines.org)."""
     for row in rows:
-        seen.append(row)
-        if not as_json:
-            print("  ".join(_text(key, value) for key, value in row.items()), flush=True)
-    if as_json:
-        print(json.dumps(seen, indent=1))
+        line = json.dumps(row) if as_json else "  ".join(_text(*pair) for pair in row.items())
+        print(line, flush=True)
 
 
 def _text(key: str, value: object) -> str:
