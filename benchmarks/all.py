@@ -1,6 +1,6 @@
 """Runs every benchmark in turn and prints what each prints.
 
-That takes more than half an hour, and the first time, when native agents are built, much more.
+That takes more than an hour, and the first time, when native agents are built, more.
 Those that measure artifacts get one network's, exported here.
 
     python benchmarks/all.py [--network NETWORK] [--json]
@@ -22,6 +22,9 @@ ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "plain_route": (0, ()),
     "light_models": (0, ()),
     "coverage": (0, ("squeezenet1_1", "shufflenet_v2_x0_5")),
+    "planted_faults": (0, ()),
+    "attribution_truth": (0, ("squeezenet1_1", "shufflenet_v2_x1_0", "--budget", "60")),
+    "counterfactual_null": (0, ("--repetitions", "10")),
     "native_agent": (None, ("--pairs", "4", "--runs", "200")),
     "devices": (1, ("--rounds", "3")),
 }
