@@ -22,6 +22,7 @@ ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "plain_route": (0, ()),
     "light_models": (0, ()),
     "coverage": (0, ("squeezenet1_1", "shufflenet_v2_x0_5")),
+    "strangers": (0, ("--only", "segmenter", "--only", "light_squeezenet")),
     "planted_faults": (0, ()),
     "attribution_truth": (0, ("squeezenet1_1", "shufflenet_v2_x1_0", "--budget", "60")),
     "counterfactual_null": (0, ("--repetitions", "10")),
