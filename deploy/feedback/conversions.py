@@ -62,15 +62,23 @@ def borders(scene: Scene) -> Iterator[Conversion]:
     return _inside(scene, lambda op: is_border(op.executed))
 
 
-def around(scene: Scene, positions: Collection[int]) -> tuple[int, ...]:
+def around(
+    scene: Scene, positions: Collection[int], entries: Collection[int] | None = None
+) -> tuple[int, ...]:
     """Return the layout conversions on both sides of executed ops, if there are on both.
 
     Without these ops, what they read and what reads them would have the same layout, and the
     conversions would go as well.
+
+    Args:
+        scene: what the runtime executed.
+        positions: the ops.
+        entries: those of them that read what would stand in their place; by default all.
     """
     reads, inside = _reads(scene), set(positions)
     layout = {conversion.position for conversion in layout_conversions(scene)}
-    before = {source for each in inside for source in reads[each]} - inside
+    entered = inside if entries is None else inside.intersection(entries)
+    before = {source for each in entered for source in reads[each]} - inside
     readers = {i for i, sources in enumerate(reads) if not before.isdisjoint(sources)}
     after = {i for i, sources in enumerate(reads) if not inside.isdisjoint(sources)} - inside
     alone = bool(before) and bool(after) and readers <= inside and before | after <= layout

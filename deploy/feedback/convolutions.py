@@ -143,15 +143,17 @@ def reference_rate(scene: Scene) -> float | None:
     """Return the arithmetic rate of this run's well-shaped convolutions, in FLOP/s.
 
     That is the typical rate of dense convolutions whose channels in and out differ by less than a
-    factor of two and are multiples of eight. None where the network has none: then nothing can be
-    said about how fast the others should be.
+    factor of two and are multiples of eight. Where the network has none, it is that of all its
+    dense convolutions: what is slower than half of them could be as fast as these at least. None
+    without any.
     """
-    return typical(
-        (scene.executed[position].flops_per_s, scene.executed[position].time.ns)
-        for op, one in convolutions(scene)
-        if op.kind in DENSE and _well_shaped(one)
-        if (position := scene.owner(op.name)) is not None
-    )
+    rates: dict[bool, list[tuple[float | None, float]]] = {True: [], False: []}
+    for op, one in convolutions(scene):
+        position = scene.owner(op.name)
+        if op.kind in DENSE and position is not None:
+            row = scene.executed[position]
+            rates[_well_shaped(one)].append((row.flops_per_s, row.time.ns))
+    return typical(rates[True] or rates[False])
 
 
 def excess(scene: Scene, position: int, reference: float | None) -> float:

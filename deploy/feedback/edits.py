@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import torch
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
+from groundspeed.deploy.feedback.calming import calm
 from groundspeed.deploy.feedback.patterns.pattern import Network
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.export.graph import editable, remove_unused, replace, shape, value_name
@@ -37,8 +38,7 @@ def rewired(scene: Scene, kept: Mapping[str, int | None]) -> Network:
         source = _kept(node) if which is None else node.all_input_nodes[which]
         assert source is not None, f"{op} cannot be bypassed"
         replace(node, source)
-    remove_unused(graph)
-    return Network(module=graph, inputs=example_inputs(scene))
+    return _measurable(scene, graph)
 
 
 def redirected(scene: Scene, sources: Mapping[str, str]) -> Network:
@@ -53,8 +53,14 @@ def redirected(scene: Scene, sources: Mapping[str, str]) -> Network:
     # From the end, for what stands for a later value may be replaced itself.
     for name in reversed([name for name in nodes if name in sources]):
         replace(nodes[name], nodes[sources[name]])
+    return _measurable(scene, graph)
+
+
+def _measurable(scene: Scene, graph: GraphModule) -> Network:
+    inputs = example_inputs(scene)
     remove_unused(graph)
-    return Network(module=graph, inputs=example_inputs(scene))
+    calm(graph, inputs)
+    return Network(module=graph, inputs=inputs)
 
 
 def bypassable(scene: Scene, op: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch.fx import Node
 
+from groundspeed.deploy.feedback.conversions import around
 from groundspeed.deploy.feedback.edits import rewired
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
@@ -77,10 +78,11 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         executed = scene.alone(gate.ops)
         if executed:
             op = scene.ops[gate.product.name]
+            product = scene.alone({op.name})
             what = f"a gate for each of {op.output_shape[1]} channels"
             yield Sighting(
                 place=Place(module=op.module, line=op.line, ops=gate.ops, what=what),
-                charges=dict.fromkeys(executed, 1.0),
+                charges=dict.fromkeys((*executed, *around(scene, executed, product)), 1.0),
             )
 
 

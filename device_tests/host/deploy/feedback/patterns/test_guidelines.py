@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
+from device_tests.host.deploy.feedback.splice import inserted
 from device_tests.host.deploy.feedback.stage import stage, takes
-from groundspeed.deploy.feedback.convolutions import convolutions
+from groundspeed.deploy.feedback.convolutions import convolutions, reference_rate
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.patterns.catalog import PATTERNS
 from groundspeed.deploy.feedback.patterns.group_convolution import dense
@@ -145,6 +148,23 @@ def test_slow_groups_are_blamed_for_what_they_take_beyond_a_good_convolution() -
     assert found.finding.attributed.share > 0.3
 
 
+def test_without_a_good_convolution_the_slow_half_is_held_against_the_others() -> None:
+    def slow_back(op: Op) -> int:
+        return takes(op) * (3 if op.module == "4" else 1)
+
+    widths = [(8, 64), (64, 8)] * 3
+    layers = nn.Sequential(*(nn.Conv2d(*each, 1) for each in widths[:5]))
+    image = torch.zeros(1, 8, 32, 32)
+    assert reference_rate(stage(nn.Conv2d(8, 8, 3, groups=8), image)) is None
+    (even,) = detect(stage(layers, image), ["unbalanced widths"])
+    (found,) = detect(stage(layers, image, takes=slow_back), ["unbalanced widths"])
+    assert even.finding.attributed.share < 0.03
+    slow, *others = sorted(found.sightings, key=lambda one: -max(one.charges.values()))
+    assert slow.place.module == "4"
+    assert max(slow.charges.values()) == pytest.approx(2 / 3, abs=0.03)
+    assert max(value for one in others for value in one.charges.values()) < 0.03
+
+
 def test_branches_with_convolutions_are_parallel() -> None:
     scene = stage(network(Branches(conv(32, 16), conv(32, 16, 3))), IMAGE, fused=FUSED)
     assert modules(scene, "parallel branches") == ["1"]
@@ -178,6 +198,41 @@ def test_an_addition_is_not_bypassed_where_a_projection_would_go_with_it() -> No
     scene = stage(network(Residual(inside, nn.Conv2d(32, 32, 1))), IMAGE, fused=FUSED)
     assert modules(scene, "element-wise") == ["1"]
     assert change(scene, "element-wise") is None
+
+
+def test_conversions_around_a_gated_map_go_with_the_gate() -> None:
+    plain = stage(network(Gated(32)), IMAGE, fused=FUSED - {OpKind.ACTIVATION})
+    first, last = "relu", "mul"
+    one_side = inserted(plain, first, "ReorderOutput", 5_000)
+    both_sides = inserted(one_side, last, "ReorderInput", 7_000)
+    costs = []
+    for scene in (plain, one_side, both_sides):
+        (found,) = detect(by_data_flow(scene, first), ["squeeze and excitation"])
+        costs.append(found.finding.attributed.time.ns)
+    assert costs[1] == pytest.approx(costs[0])
+    assert costs[2] == pytest.approx(costs[0] + 12_000)
+
+
+def by_data_flow(scene: Scene, map: str) -> Scene:
+    """Return a scene of a gate whose pooling reads the map as it is, and its product what follows.
+
+    Args:
+        scene: a chain.
+        map: the canonical op that gives the map.
+    """
+    at = scene.owner(map)
+    pool, product = (scene.owner(name) for name in ("adaptive_avg_pool2d", "mul"))
+    assert at is not None
+    assert pool is not None
+    assert product is not None
+    ops = list(scene.profile.ops)
+    ops[pool] = dataclasses.replace(ops[pool], reads=(at,))
+    ops[product] = dataclasses.replace(ops[product], reads=(pool - 1, product - 1))
+    ops = [
+        dataclasses.replace(op, reads=op.reads or ((place - 1,) if place else ()))
+        for place, op in enumerate(ops)
+    ]
+    return dataclasses.replace(scene, profile=dataclasses.replace(scene.profile, ops=tuple(ops)))
 
 
 def test_a_gate_is_one_pattern_and_its_product_no_other() -> None:
