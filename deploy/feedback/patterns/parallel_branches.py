@@ -119,7 +119,7 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     inputs = tuple(torch.randn(shape(one.fork), generator=generator) for one in bundles)
     after = [_one_branch(scene, one) for one in bundles]
     return Change(
-        what="one branch of two dense layers with the same MACs, measured apart",
+        what="one branch of dense layers with the same MACs, measured apart",
         before=Network(module=Apart([_part(scene, one) for one in bundles]), inputs=inputs),
         after=Network(module=Apart(after), inputs=inputs),
     )
@@ -152,20 +152,37 @@ def _named(scene: Scene, op: Op) -> Node:
 
 
 def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
-    """Return two dense layers from the fork's map to a map of the branches' widths together."""
+    """Return one branch of dense layers from the fork's map, with the MACs of all branches.
+
+    Single layers beside each other become a single one with the largest of their kernels, and as
+    many channels as that gives. What is deeper becomes two layers, the last to as many channels as
+    the branches have together.
+    """
     shapes = {op.name: one for op, one in convolutions(scene)}
+    layers = [[op for op in branch if op.macs] for branch in bundle.branches]
     dense = [shapes[op.name] for op in bundle.ops if op.name in shapes]
     kernel = max(one.kernel[0] for one in dense if one.groups == 1) if dense else 1
     _, inputs, height, _ = shape(bundle.fork)
     outputs = sum(shape(_named(scene, branch[-1]))[1] for branch in bundle.branches)
-    end = shape(_named(scene, bundle.branches[0][-1]))
+    batch, channels, *size = shape(_named(scene, bundle.branches[0][-1]))
     if bundle.join.target is not aten.cat.default:
-        outputs = end[1]
+        outputs = channels
+    positions, stride = batch * math.prod(size), height // size[0]
     macs = sum(op.macs for op in bundle.ops)
-    for_each = end[0] * math.prod(end[2:]) * (inputs * kernel * kernel + outputs)
-    hidden = max(1, round(macs / for_each))
-    first = nn.Conv2d(inputs, hidden, kernel, stride=height // end[2], padding=kernel // 2)
-    return nn.Sequential(first, nn.Conv2d(hidden, outputs, 1))
+    for_each = positions * inputs * kernel * kernel  # channel between or behind
+
+    def first(width: int) -> nn.Conv2d:
+        return nn.Conv2d(inputs, width, kernel, stride=stride, padding=kernel // 2)
+
+    if all(len(each) == 1 for each in layers):
+        return first(_whole(macs / for_each))
+    hidden = max(1, round(macs / (for_each + positions * outputs)))
+    return nn.Sequential(first(hidden), nn.Conv2d(hidden, outputs, 1))
+
+
+def _whole(channels: float) -> int:
+    """Return a number of channels near to one that fills vectors, if it is not too small for it."""
+    return 8 * round(channels / 8) if channels >= 32 else max(1, round(channels))
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:

@@ -172,7 +172,19 @@ def test_branches_with_convolutions_are_parallel() -> None:
     assert changed is not None
     assert changed.before is not None
     before = changed.before.module(*changed.before.inputs)
-    assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 32, 32)]
+    assert [tuple(each.shape) for each in before] == [(1, 32, 32, 32)]
+    # 16 outputs of 10 weights each for a channel are 18 of 9.
+    assert outputs(changed) == ((1, 18, 32, 32),)
+
+
+def test_deep_branches_become_two_layers_that_give_the_same_map() -> None:
+    deep = nn.Sequential(conv(32, 16), conv(16, 16, 3, stride=2))
+    scene = stage(network(Branches(deep, conv(32, 16, 3, stride=2))), IMAGE, fused=FUSED)
+    changed = change(scene, "parallel branches")
+    assert changed is not None
+    assert changed.before is not None
+    before = changed.before.module(*changed.before.inputs)
+    assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 16, 16)]
 
 
 def test_a_residual_connection_is_no_branch_with_or_without_projection() -> None:
