@@ -42,11 +42,13 @@ class RoundStarted:
         round: which, from 0.
         cells: how many launches it makes.
         widest: the largest relative half-width of an interval so far, None while one is missing.
+        action: "measure" or "profile".
     """
 
     round: int
     cells: int
     widest: float | None
+    action: str = "measure"
 
 
 @dataclass(frozen=True, kw_only=True)

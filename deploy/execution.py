@@ -143,13 +143,16 @@ class Execution:
         raise AssertionError("unreachable")
 
     def _profile(self) -> None:
-        """Launch every cell that works once more, with per-op times."""
-        if self._plan.settings.profile_runs == 0:
+        """Launch every cell that works again, with per-op times."""
+        settings = self._plan.settings
+        if settings.profile_runs == 0:
             return
-        going = self._going(self._plan.settings.max_rounds)
-        for position, ordinal in enumerate(self._plan.order(0)):
-            if ordinal in going and not self._is_stored("profile", 0, ordinal):
-                self._launch("profile", 0, position, ordinal)
+        going = self._going(settings.max_rounds)
+        for round in range(settings.profile_rounds if going else 0):
+            self._tell(RoundStarted(round=round, cells=len(going), widest=None, action="profile"))
+            for position, ordinal in enumerate(self._plan.order(round)):
+                if ordinal in going and not self._is_stored("profile", round, ordinal):
+                    self._launch("profile", round, position, ordinal)
 
     # Decisions about a round rest on the rounds before it alone, and never on a part of the round
     # itself: so a resumed run decides as the uninterrupted one would have.

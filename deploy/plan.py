@@ -43,8 +43,8 @@ class Settings:
         max_seconds: no round begins after launches took this long together; None sets no limit.
         sure_rounds: rounds that are made even if they take longer than that.
         min_samples, max_samples, min_seconds, max_warmup_seconds: of each launch, as in ``Job``.
-        profile_runs: runs of the one profile launch of each cell, fewer of a network that takes
-            long; 0 makes none.
+        profile_runs: runs of each profile launch, fewer of a network that takes long; 0 makes none.
+        profile_rounds: profile launches of each cell.
         turn_s: where a target can, the launches of a round take turns of this length, so that all
             of them see the same machine; 0 makes them one after the other.
         cpus: logical CPUs to stay on; empty leaves it to the system.
@@ -65,6 +65,7 @@ class Settings:
     min_seconds: float = 1.0
     max_warmup_seconds: float = 5.0
     profile_runs: int = 100
+    profile_rounds: int = 1
     turn_s: float = 0.0
     cpus: tuple[int, ...] = ()
     exporting: str = ""

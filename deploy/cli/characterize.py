@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     type=click.IntRange(min=2),
     default=50,
     show_default=True,
-    help="Profiled runs of each network.",
+    help="Profiled runs of each launch.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Launches of each network; its fastest is learned from.",
 )
 @fresh_option
 @store_option
@@ -50,6 +57,7 @@ def command(
     threads: tuple[int, ...],
     place: Place,
     runs: int,
+    rounds: int,
     fresh: bool,
     store_folder: Path,
     as_json: bool,
@@ -87,7 +95,13 @@ def command(
                 work,
                 store=here.store,
                 target=here.target,
-                settings=Settings(min_rounds=0, max_rounds=0, profile_runs=runs, cpus=here.cpus),
+                settings=Settings(
+                    min_rounds=0,
+                    max_rounds=0,
+                    profile_runs=runs,
+                    profile_rounds=rounds,
+                    cpus=here.cpus,
+                ),
                 fresh=fresh,
                 command=shlex.join(["groundspeed", *sys.argv[1:]]),
                 on_event=here.on_event,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +88,7 @@ def command(
       groundspeed explain net.py:build --runtimes ncnn --on pi5 --markdown findings.md
     """
     from groundspeed.deploy import running
-    from groundspeed.deploy.feedback.explain import explain
-    from groundspeed.deploy.plan import Settings
+    from groundspeed.deploy.feedback.explain import SETTINGS, explain
     from groundspeed.deploy.report.markdown import markdown as as_markdown
 
     if len(place.devices) > 1:
@@ -113,7 +113,7 @@ def command(
                 work,
                 store=here.store,
                 target=here.target,
-                settings=Settings(cpus=here.cpus),
+                settings=replace(SETTINGS, cpus=here.cpus),
                 budget_s=budget_s,
                 report=report,
                 fresh=fresh,

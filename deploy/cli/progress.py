@@ -114,8 +114,9 @@ class RunProgress(_Bar):
                 self._print(
                     f"[red]no file for {cell.runtime}, {cell.precision}:[/red] {escape(error)}"
                 )
-            case events.RoundStarted(round=round, cells=cells):
-                self.say(f"round {round + 1} of launches")
+            case events.RoundStarted(round=round, cells=cells, action=action):
+                kind = "profiled launches" if action == "profile" else "launches"
+                self.say(f"round {round + 1} of {kind}")
                 self._progress.reset(self._task, total=cells)
             case events.Launching(cell=cell, action=action):
                 verb = "profiling" if action == "profile" else "measuring"

@@ -23,6 +23,9 @@ from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import ExportError, LaunchError
 
+# All findings rest on one profile, so it is chosen among several.
+SETTINGS = Settings(profile_rounds=3)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
@@ -82,7 +85,7 @@ def explain(
     Raises:
         GroundspeedError: as in ``pipeline.run``.
     """
-    settings = settings or Settings()
+    settings = settings or SETTINGS
     result = (None if fresh else _begun(work, store, target, settings, command)) or measure(
         work,
         store=store,
