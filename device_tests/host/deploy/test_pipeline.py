@@ -56,14 +56,14 @@ class ScriptedTarget:
         answer = answers[min(count, len(answers)) - 1]
         if isinstance(answer, BaseException):
             raise answer
-        empty = OpProfile(ops=(), times_ns=(), profiled_ns=(1,), plain_ns=(1,))
+        profile = OpProfile(ops=(), times_ns=(), profiled_ns=(answer,), plain_ns=(answer,))
         return dataclasses.replace(
             self.template,
             runtime=job.runtime,
             runtime_version=self.version,
             options=job.options,
             samples_ns=(answer,) * 3,
-            profile=empty if job.action == "profile" else None,
+            profile=profile if job.action == "profile" else None,
         )
 
 
@@ -134,6 +134,18 @@ def test_every_round_launches_every_cell_once_and_the_profile_comes_last(
     assert len(orders) > 1  # tossed anew
     assert len(case.exported) == 4  # threads share the file
     assert all(len(cell.launches) == 4 and cell.profile is not None for cell in result.cells)
+
+
+def test_of_several_profiles_the_calmest_counts_and_all_are_kept(
+    case: Case, template: Launch
+) -> None:
+    target = ScriptedTarget(template, {"a": [3000, LaunchError("it was killed"), 1000, 2000]})
+    settings = Settings(min_rounds=0, max_rounds=0, profile_rounds=4)
+    (cell,) = case.run(target, settings).cells
+    assert [(one.action, one.round) for one in cell.stored] == [("profile", r) for r in range(4)]
+    assert cell.failures == ("it was killed",)
+    assert cell.profile is not None
+    assert cell.profile.samples_ns == (1000,) * 3
 
 
 def test_the_same_seed_gives_the_same_order(case: Case, template: Launch) -> None:
@@ -354,6 +366,7 @@ def test_a_run_killed_again_and_again_loses_and_doubles_nothing(
 
 def test_rounds_are_told_with_the_widest_interval(case: Case, template: Launch) -> None:
     case.run(ScriptedTarget(template, {}))
-    widths = [event.widest for event in case.events if isinstance(event, RoundStarted)]
+    rounds = [event for event in case.events if isinstance(event, RoundStarted)]
+    widths = [event.widest for event in rounds if event.action == "measure"]
     assert widths[:2] == [None, None]
     assert widths[2] == pytest.approx(0)
