@@ -53,6 +53,7 @@ def prediction_table(network: str, predicted: dict[Setting, Prediction]) -> Rend
             errors(one.left_out),
         )
     title = Text(f"\n{network}: predicted from other networks, not measured", style="bold")
+    title.append("\nin runs that no other work on the device disturbs", style="dim")
     strange = sorted({name for one in predicted.values() for name in one.unknown})
     words: list[RenderableType] = [title, table]
     if strange:

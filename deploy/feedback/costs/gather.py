@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundspeed.deploy.feedback.breakdown import break_down
+from groundspeed.deploy.feedback.breakdown import FASTEST, break_down
 from groundspeed.deploy.feedback.costs.example import Example, example
 from groundspeed.deploy.plan import Plan
 from groundspeed.deploy.results import CellResult, read
@@ -78,4 +78,5 @@ def _example(run: int, cell: CellResult) -> Example | None:
     manifest = cell.artifact.manifest
     if not manifest.ops:
         return None  # a bare file, of whose ops nothing is known
-    return example(manifest, break_down(manifest, launch.profile), run, launch.before.at)
+    undisturbed = break_down(manifest, launch.profile, FASTEST)
+    return example(manifest, undisturbed, run, launch.before.at)

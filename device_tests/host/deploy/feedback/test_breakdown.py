@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
 from groundspeed.artifact import Manifest, Source
-from groundspeed.deploy.feedback.breakdown import Breakdown, ancestors, break_down, tree_order
+from groundspeed.deploy.feedback.breakdown import (
+    FASTEST,
+    MIDDLE,
+    Breakdown,
+    ancestors,
+    break_down,
+    tree_order,
+)
 from groundspeed.deploy.feedback.roofline import roofline
 from groundspeed.measurement import OpProfile, ProfiledOp
 from groundspeed.ops import Op, OpKind
@@ -24,7 +31,11 @@ WORDS = {
 
 
 def make(
-    kinds: list[OpKind], modules: list[str], tied: list[bool], times: list[list[int]]
+    kinds: list[OpKind],
+    modules: list[str],
+    tied: list[bool],
+    times: list[list[int]],
+    part: tuple[float, float] = MIDDLE,
 ) -> Breakdown:
     ops = tuple(
         Op(
@@ -62,7 +73,7 @@ def make(
         profiled_ns=tuple(total + 50 for total in totals),
         plain_ns=tuple(total + 20 for total in totals),
     )
-    return break_down(manifest, profile)
+    return break_down(manifest, profile, part)
 
 
 @st.composite
@@ -119,6 +130,14 @@ def test_coverage_is_by_time_and_not_by_number() -> None:
 def test_the_midmean_is_scipys_trimmed_mean(times: list[int]) -> None:
     breakdown = make([OpKind.POINTWISE], [""], [True], [times])
     assert breakdown.plain.ns == pytest.approx(trim_mean(np.array(times) + 20, 0.25))
+
+
+def test_most_runs_may_be_disturbed_when_the_fastest_are_asked_for() -> None:
+    kinds, modules, tied = [OpKind.POINTWISE, OpKind.ACTIVATION], ["", ""], [True, True]
+    times = [[300, 30, 30, 500, 30, 90, 90, 90], [10, 20, 10, 10, 70, 60, 50, 40]]
+    fastest = make(kinds, modules, tied, times, FASTEST)
+    assert [row.time.ns for row in fastest.ops] == [30, 15]  # of the second and the third run
+    assert fastest.plain.ns == 45 + 20
 
 
 def test_one_disturbed_run_does_not_move_the_result() -> None:
