@@ -52,7 +52,14 @@ class CellResult:
     @property
     def profile(self) -> Launch | None:
         """The launch with per-op times, if one gave a result: of several, the calmest."""
-        return calmest(one.launch for one in self.stored if one.action == "profile" and one.launch)
+        return calmest(self.profiles)
+
+    @property
+    def profiles(self) -> tuple[Launch, ...]:
+        """The launches with per-op times that gave a result, in order."""
+        return tuple(
+            one.launch for one in self.stored if one.action == "profile" and one.launch is not None
+        )
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Launches of each network; its fastest is learned from.",
+    help="Launches of each network; their fastest runs are learned from.",
 )
 @fresh_option
 @store_option

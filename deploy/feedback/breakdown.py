@@ -4,7 +4,7 @@ Every figure is a *midmean over runs*: the mean over the middle half of the runs
 end-to-end time. Like a median it shrugs off the runs that something else on the machine disturbed;
 unlike medians, such means add up, because all ops are averaged over the same runs. Times are scaled
 to nothing: what the ops do not account for is shown as a rest. Who asks what ops take when nothing
-disturbs them averages over the fastest quarter of the runs instead.
+disturbs them averages over the fastest tenth of the runs instead.
 
 Intervals are 95 % percentile bootstrap intervals over the runs of this one launch. They do not know
 how launches differ from each other; the latency estimate over launches does.
@@ -12,6 +12,7 @@ how launches differ from each other; the latency estimate over launches does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,7 +30,7 @@ _SEED = 20261122  # the same profile gives the same interval, always
 
 # Shares of the runs, ordered by their end-to-end time, between which they are averaged.
 MIDDLE = (0.25, 0.75)
-FASTEST = (0.0, 0.25)
+FASTEST = (0.0, 0.1)
 
 Floats = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
@@ -156,7 +157,7 @@ class _Runs:
         drawn = np.vstack([np.arange(count), drawn])
         ranked = np.take_along_axis(drawn, np.argsort(totals[drawn], axis=1, kind="stable"), axis=1)
         first, last = part
-        taken = ranked[:, int(count * first) : count - int(count * (1 - last))]
+        taken = ranked[:, math.floor(count * first) : math.ceil(count * last)]
         self._weights = np.zeros((RESAMPLES + 1, count))
         np.add.at(self._weights, (np.arange(RESAMPLES + 1)[:, None], taken), 1 / taken.shape[1])
 

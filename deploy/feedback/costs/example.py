@@ -1,8 +1,8 @@
 """A profiled network, as a device's cost model learns from it: each of its ops with its time.
 
 Other work on a device only ever makes ops slower, and never the same ones, so that nothing could be
-learned from it. The times are therefore those of the fastest quarter of the runs of the calmest
-launch, and so is the latency that is predicted from them.
+learned from it. The times are therefore those of the fastest tenth of all runs, and so is the
+latency that is predicted from them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundspeed.ops import Op, OpKind
+from groundspeed.ops import Op
 
 # An op of twice the size is nearer than one of the same size that fits vectors otherwise.
 _MISFIT = 2.0
@@ -44,19 +44,25 @@ def described(ops: Sequence[Op]) -> list[Described]:
     for op in ops:
         for name in op.inputs:
             readers[name].append(op)
+    parameters = sum(op.parameters for op in ops)
     return [
-        _described(op, [by_name[name] for name in op.inputs if name in by_name], readers[op.name])
+        _described(
+            op,
+            [by_name[name] for name in op.inputs if name in by_name],
+            readers[op.name],
+            parameters,
+        )
         for op in ops
     ]
 
 
-def _described(op: Op, inputs: Sequence[Op], readers: Sequence[Op]) -> Described:
+def _described(op: Op, inputs: Sequence[Op], readers: Sequence[Op], parameters: int) -> Described:
     word = f"{op.kind} {_word(op)}"
     before = "+".join(sorted(str(each.kind) for each in inputs)) or "input"
     after = "+".join(sorted({str(each.kind) for each in readers})) or "output"
     return Described(
         sorts=(f"{before} > {word} > {after}", f"{before} > {word}", word, str(op.kind)),
-        size=_size(op),
+        size=_size(op, inputs, parameters),
         flops=float(op.flops),
         bytes=float(op.memory_bytes),
         fits=_channels(op) % 8 == 0,
@@ -68,7 +74,7 @@ def _word(op: Op) -> str:
     return re.sub(r"(_default)?(_\d+)*$", "", op.name)
 
 
-def _size(op: Op) -> NDArray[np.float64]:
+def _size(op: Op, inputs: Sequence[Op], parameters: int) -> NDArray[np.float64]:
     written = math.prod(op.output_shape)
     read = max(0, op.memory_bytes // VALUE_BYTES - op.parameters - written)
     channels = _channels(op)
@@ -83,15 +89,19 @@ def _size(op: Op) -> NDArray[np.float64]:
             math.log2(1 + channels),
             math.log2(1 + inner),
             *_fit(channels),
-            *(_fit(inner) if op.kind in (OpKind.POINTWISE, OpKind.CONVOLUTION) else (0.0, 0.0)),
+            *_fit(math.gcd(*map(_channels, inputs))),
+            # Weights that do not stay in a cache from one inference to the next are read anew.
+            math.log2(1 + parameters) if op.parameters else 0.0,
         ]
     )
 
 
 def _channels(op: Op) -> int:
-    return op.output_shape[1] if len(op.output_shape) > 1 else math.prod(op.output_shape)
+    # Five dimensions: a map whose channels are dealt into groups for a shuffle.
+    channels = op.output_shape[1:3] if len(op.output_shape) == 5 else op.output_shape[1:2]
+    return math.prod(channels or op.output_shape)
 
 
-def _fit(count: int) -> tuple[float, float]:
-    """Return how a number fits vectors of 8 and of 4."""
-    return _MISFIT * (count % 8 == 0), _MISFIT * (count % 4 == 0)
+def _fit(count: int) -> tuple[float, ...]:
+    """Return how a number fits vectors of 16, of 8 and of 4."""
+    return tuple(_MISFIT * (count % lanes == 0) for lanes in (16, 8, 4))

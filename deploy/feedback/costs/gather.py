@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from groundspeed.deploy.feedback.breakdown import FASTEST, break_down
 from groundspeed.deploy.feedback.costs.example import Example, example
 from groundspeed.deploy.plan import Plan
 from groundspeed.deploy.results import CellResult, read
 from groundspeed.deploy.store.store import Store
+from groundspeed.measurement import OpProfile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,5 +81,20 @@ def _example(run: int, cell: CellResult) -> Example | None:
     manifest = cell.artifact.manifest
     if not manifest.ops:
         return None  # a bare file, of whose ops nothing is known
-    undisturbed = break_down(manifest, launch.profile, FASTEST)
-    return example(manifest, undisturbed, run, launch.before.at)
+    alike = [one.profile for one in cell.profiles if one.profile is not None]
+    pooled = _pooled([one for one in alike if one.ops == launch.profile.ops])
+    return example(manifest, break_down(manifest, pooled, FASTEST), run, launch.before.at)
+
+
+def _pooled(profiles: Sequence[OpProfile]) -> OpProfile:
+    """Return the runs of several launches, in which the same ops were executed, together."""
+    return OpProfile(
+        ops=profiles[0].ops,
+        times_ns=tuple(
+            tuple(chain.from_iterable(times))
+            for times in zip(*(one.times_ns for one in profiles), strict=True)
+        ),
+        profiled_ns=tuple(chain.from_iterable(one.profiled_ns for one in profiles)),
+        plain_ns=tuple(chain.from_iterable(one.plain_ns for one in profiles)),
+        timing_cost_ns=max(one.timing_cost_ns for one in profiles),
+    )

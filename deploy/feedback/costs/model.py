@@ -23,7 +23,7 @@ from groundspeed.deploy.feedback.costs.features import Described, described
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op, OpKind
 
-NEIGHBOURS = 4
+NEIGHBOURS = 8
 # Of an op's sort there must be so many before that sort alone is asked.
 ENOUGH = 3
 # A sort's nearest op further away than this is no help: two doublings in size.

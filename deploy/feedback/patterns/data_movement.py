@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -139,7 +139,8 @@ def _is_tensor(node: Node) -> bool:
 def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Network:
     """Return a network that reads each map that the ops give, with those ops or without them.
 
-    What an op gives must be read by something.
+    What an op gives must be read by something. So are, in both, maps that are joined as they come:
+    TFLite's converter would see only a join before a reader, and turn each map around instead.
     """
     names = {op for one in sightings for op in one.place.ops}
     # A split gives a list, which no network takes: it comes along with its parts.
@@ -149,16 +150,23 @@ def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Networ
     ends = [n for n in nodes if _is_tensor(n) and any(user.name not in names for user in n.users)]
     sources = [s for node in nodes for s in node.all_input_nodes if s.name not in names]
     starts = [source for source in sources if source.op != "get_attr"]
-    given = list(dict.fromkeys(starts if moved else ends))
+    joined = [s for node in nodes if _joins(node, names) for s in node.all_input_nodes]
+    given = list(dict.fromkeys(starts if moved else [*ends, *joined]))
     graph, made = Graph(), dict[Node, Node]()
     for number, node in enumerate(given):
         made[node] = graph.placeholder(f"map_{number}")
     for node in (*set(sources).difference(starts), *nodes) if moved else ():
         made[node] = graph.node_copy(node, made.__getitem__)
-    graph.output(tuple(_reader(graph, made[node], shape(node)) for node in ends))
+    read = dict.fromkeys([*ends, *joined])
+    graph.output(tuple(_reader(graph, made[node], shape(node)) for node in read))
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.randn(shape(node), generator=generator) for node in given)
     return Network(module=GraphModule(scene.graph, graph), inputs=inputs)
+
+
+def _joins(node: Node, names: Set[str]) -> bool:
+    """Return whether an op reads several maps, none of which these ops give."""
+    return len(node.all_input_nodes) > 1 and names.isdisjoint(s.name for s in node.all_input_nodes)
 
 
 def _reader(graph: Graph, value: Node, size: tuple[int, ...]) -> Node:

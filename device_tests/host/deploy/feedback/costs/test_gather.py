@@ -1,0 +1,93 @@
+"""What is learned of a network that was launched several times, some of them disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from groundspeed.artifact import Artifact
+from groundspeed.deploy.benching import profile
+from groundspeed.deploy.feedback.costs.example import Example
+from groundspeed.deploy.feedback.costs.gather import gather
+from groundspeed.deploy.plan import Settings
+from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.measurement import Job, Launch, Machine, OpProfile, ProfiledOp
+from groundspeed.ops import Op, OpKind
+
+MakeArtifact = Callable[..., Artifact]
+
+OP = Op(
+    name="conv",
+    kind=OpKind.CONVOLUTION,
+    module="",
+    line="",
+    output_shape=(1, 8, 4, 4),
+    parameters=216,
+    macs=3456,
+    flops=6912,
+    memory_bytes=1568,
+)
+
+
+class Profiled:
+    """A device whose launches take what they are told: the op's time in each run."""
+
+    name = "local"
+
+    def __init__(self, template: Launch, times_ns: Sequence[Sequence[int]]) -> None:
+        self._template = template
+        self._times_ns = iter(times_ns)
+
+    def facts(self) -> Machine:
+        return self._template.machine
+
+    def run(self, job: Job, on_progress: object = None) -> Launch:
+        times = tuple(next(self._times_ns))
+        kernel = ProfiledOp(
+            name="conv" if min(times) < 1000 else "slow", type="Conv", outputs=("t",)
+        )
+        made = OpProfile(
+            ops=(kernel,),
+            times_ns=(times,),
+            profiled_ns=tuple(t + 20 for t in times),
+            plain_ns=times,
+        )
+        return replace(self._template, runtime=job.runtime, options=job.options, profile=made)
+
+
+@pytest.fixture
+def artifact(make_artifact: MakeArtifact) -> Artifact:
+    made = make_artifact()
+    known = replace(made, manifest=replace(made.manifest, ops=(OP,), tensors={"t": "conv"}))
+    known.save()
+    return known
+
+
+def learned(
+    artifact: Artifact, store: Store, device: LocalTarget, times_ns: Sequence[Sequence[int]]
+) -> Example:
+    template = device.run(Job(action="measure", runtime="any"))
+    settings = Settings(profile_rounds=len(times_ns))
+    profile([artifact], store=store, target=Profiled(template, times_ns), settings=settings)
+    ((example,),) = gather(store, "local").values()
+    return example
+
+
+def test_the_fastest_runs_of_all_launches_are_learned_from(
+    artifact: Artifact, store: Store, fake_target: LocalTarget
+) -> None:
+    busy, calm = [700] * 9 + [500], [600] * 9 + [400]
+    example = learned(artifact, store, fake_target, [busy, calm])
+    assert example.times_ns == (450,)
+    assert example.total_ns == 450
+    assert example.executed == 1
+
+
+def test_launches_that_executed_other_ops_are_not_mixed(
+    artifact: Artifact, store: Store, fake_target: LocalTarget
+) -> None:
+    example = learned(artifact, store, fake_target, [[5000] * 10, [400] * 10])
+    assert example.times_ns == (400,)
