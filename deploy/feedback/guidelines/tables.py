@@ -115,9 +115,11 @@ def tables(result: RunResult, asked: Asked) -> tuple[Table, ...]:
         for cell in result.cells
     }
     ways = dict.fromkeys(key[1:] for key in cells)
+    grouped = groupby(asked.subjects, lambda one: (one.experiment.guideline, one.width))
+    groups = [list(group) for _, group in grouped]
     compared = [
         _Compared([(subject, cells[subject.spec, *way]) for subject in group])
-        for _, group in groupby(asked.subjects, lambda one: (one.experiment.guideline, one.width))
+        for group in groups
         for way in ways
     ]
     comparisons = sum(one.intervals for one in compared)

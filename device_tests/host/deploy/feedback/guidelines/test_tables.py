@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from device_tests.host.deploy.feedback.guidelines.made_up import at_rate, drift, noise, run
@@ -109,6 +111,21 @@ def test_each_width_is_a_table_of_its_own() -> None:
     assert [(one.experiment.guideline, one.width) for one in found] == [
         *(("G1", 1), ("G1", 4)),
         *(("G3", 1), ("G3", 4)),
+    ]
+
+
+def test_each_runtime_has_a_table_of_its_own() -> None:
+    asked = Asked(guidelines=("G1", "G4"))
+    one, other = (
+        run(asked, timing, runtime=name)
+        for timing, name in ((as_the_paper, "fast"), (all_equal, "slow"))
+    )
+    found = tables(replace(one, cells=one.cells + other.cells), asked)
+    assert [(each.experiment.guideline, each.runtime, each.verdict) for each in found] == [
+        ("G1", "fast", Verdict.HOLDS),
+        ("G1", "slow", Verdict.DOES_NOT_HOLD),
+        ("G4", "fast", Verdict.HOLDS),
+        ("G4", "slow", Verdict.DOES_NOT_HOLD),
     ]
 
 
