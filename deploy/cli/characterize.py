@@ -64,8 +64,8 @@ def command(
 ) -> int:
     """Profile networks on a device, so that others can be predicted there.
 
-    Without NETWORKS, those of the zoo are taken; name your own to have their kind among them. What is learned lies in the results; an interrupted command goes on
-    where it was.
+    Without NETWORKS, those of the zoo are taken; name your own to have their kind among them. What
+    is learned lies in the results; an interrupted command goes on where it was.
 
     \b
     Example:

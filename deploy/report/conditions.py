@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from groundspeed.deploy.devices.stability import Pace, judge
 from groundspeed.deploy.report.content import Measured, ReportData
@@ -11,6 +11,7 @@ from groundspeed.measurement import Conditions, Launch, Machine
 from groundspeed.units import bytes_text
 
 UNKNOWN = "could not be read"
+_MANY = 4  # more sentences of one sort than this are one
 
 
 def machines(data: ReportData) -> tuple[Machine, ...]:
@@ -60,31 +61,56 @@ def around(launches: Sequence[Launch]) -> tuple[tuple[str, str], ...]:
 
 def warnings(data: ReportData) -> tuple[str, ...]:
     """Return a sentence for each circumstance that makes a figure less trustworthy."""
-    sentences = []
-    for measured in data.measured:
-        launches = measured.launches
-        name = f"{measured.network}, {measured.runtime}, {measured.precision}"
-        restless = sum(not launch.steady for launch in launches)
-        if restless:
-            sentences.append(
-                f"{name}: {restless} of {len(launches)} launches did not become steady "
-                "within their warm-up; allow more warm-up, or quiet the machine."
-            )
-        unsteady = [found for found in map(judge, launches) if found.pace is Pace.THROTTLED]
-        if unsteady:
-            reasons = "; ".join(dict.fromkeys(found.reasons[0] for found in unsteady))
-            sentences.append(
-                f"{name}: {len(unsteady)} of {len(launches)} launches were throttled ({reasons}); "
-                "let the device cool, then measure again."
-            )
     every = list(_launches(data.measured))
-    sentences += [*_load(every), *_state(every)]
+    sentences = [
+        *_each(
+            data.measured,
+            _restless,
+            "did not become steady within their warm-up; allow more warm-up, or quiet the machine.",
+        ),
+        *_each(
+            data.measured,
+            _slowed,
+            "were throttled ({reasons}); let the device cool, then measure again.",
+        ),
+        *_load(every),
+        *_state(every),
+    ]
     if len(machines(data)) > 1:
         sentences.append(
             "The launches come from more than one machine, or from one whose system changed: "
             "latencies of different machines do not compare."
         )
     return tuple(sentences)
+
+
+def _each(
+    measured: Sequence[Measured],
+    reasons_of: Callable[[Measured], Sequence[str]],
+    words: str,
+) -> Iterable[str]:
+    """Yield a sentence for each network with such launches, or one for all if these are many."""
+    found = [(one, reasons) for one in measured if (reasons := reasons_of(one))]
+    if len(found) > _MANY:
+        count = sum(len(reasons) for _, reasons in found)
+        launches = sum(len(one.launches) for one in measured)
+        reasons = f"for instance, {found[0][1][0]}"
+        where = f"{len(found)} of {len(measured)} measured files: {count} of {launches} launches"
+        yield f"{where} {words.format(reasons=reasons)}"
+        return
+    for one, reasons in found:
+        name = f"{one.network}, {one.runtime}, {one.precision}"
+        said = words.format(reasons="; ".join(dict.fromkeys(reasons)))
+        yield f"{name}: {len(reasons)} of {len(one.launches)} launches {said}"
+
+
+def _restless(measured: Measured) -> Sequence[str]:
+    return ["restless" for launch in measured.launches if not launch.steady]
+
+
+def _slowed(measured: Measured) -> Sequence[str]:
+    judged = map(judge, measured.launches)
+    return [found.reasons[0] for found in judged if found.pace is Pace.THROTTLED]
 
 
 def _load(launches: Sequence[Launch]) -> Iterable[str]:

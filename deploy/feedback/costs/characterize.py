@@ -14,7 +14,7 @@ from groundspeed.deploy.feedback.costs.model import CostModel
 from groundspeed.deploy.feedback.costs.prediction import LeftOut, leave_out
 from groundspeed.ops import Op, OpKind
 
-# The zoo, but for second readings of a network ("paper") that would hardly add an op, and would make
+# The zoo, but for second readings of a network ("paper"): they would hardly add an op, and make
 # errors of networks left out look smaller than they are.
 NETWORKS = (
     "mobilenet_v1_x0_25",

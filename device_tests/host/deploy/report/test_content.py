@@ -54,6 +54,18 @@ def test_a_busy_machine_is_warned_about(data: ReportData, busy: ReportData) -> N
     assert "load average up to 9.0 on 4 CPUs" in sentence
 
 
+def test_one_sentence_stands_for_many_of_its_sort(data: ReportData) -> None:
+    one = data.measured[0]
+    hot = replace(one.launches[0], after=replace(one.launches[0].after, throttled=True))
+    throttled = replace(one, launches=(hot, *one.launches[1:]))
+    (sentence,) = warnings(replace(data, measured=(throttled,) * 6))
+    launches = 6 * len(one.launches)
+    assert f"6 of 6 measured files: 6 of {launches} launches were throttled" in sentence
+    few = warnings(replace(data, measured=(throttled,) * 3))
+    assert len(few) == 3
+    assert all(one.network in each for each in few)
+
+
 def test_what_could_not_be_read_says_so(data: ReportData) -> None:
     (machine,) = machines(data)
     assert dict(about(machine))["frequency governor"] == UNKNOWN
