@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundspeed.ops import Op
+from groundspeed.ops import Op, OpKind
 
 # An op of twice the size is nearer than one of the same size that fits vectors otherwise.
-_MISFIT = 2.0
+_APART = 2.0
 VALUE_BYTES = 4  # canonical graphs are in float32, whatever precision is written from them
 
 
@@ -90,6 +90,8 @@ def _size(op: Op, inputs: Sequence[Op], parameters: int) -> NDArray[np.float64]:
             math.log2(1 + inner),
             *_fit(channels),
             *_fit(math.gcd(*map(_channels, inputs))),
+            *_fit(_in_a_group(op, inputs)),
+            _APART * _is_padded(op, inputs),
             # Weights that do not stay in a cache from one inference to the next are read anew.
             math.log2(1 + parameters) if op.parameters else 0.0,
         ]
@@ -102,6 +104,24 @@ def _channels(op: Op) -> int:
     return math.prod(channels or op.output_shape)
 
 
+def _in_a_group(op: Op, inputs: Sequence[Op]) -> int:
+    """Return a number that the channels of each group are multiples of, at either end."""
+    whole = math.gcd(*map(_channels, inputs))
+    if op.kind is not OpKind.GROUP or not whole or not op.macs:
+        return 0
+    read = op.macs // math.prod(op.output_shape)
+    return math.gcd(read, _channels(op) * read // whole)
+
+
+def _is_padded(op: Op, inputs: Sequence[Op]) -> bool:
+    """Return whether a window that makes maps smaller must reach over their edge."""
+    sizes = [each.output_shape[-1] for each in inputs[:1] if len(each.output_shape) == 4]
+    if len(op.output_shape) != 4 or not sizes or sizes[0] <= op.output_shape[-1]:
+        return False
+    stride = round(sizes[0] / op.output_shape[-1])
+    return sizes[0] <= stride * op.output_shape[-1]
+
+
 def _fit(count: int) -> tuple[float, ...]:
     """Return how a number fits vectors of 16, of 8 and of 4."""
-    return tuple(_MISFIT * (count % lanes == 0) for lanes in (16, 8, 4))
+    return tuple(_APART * (count % lanes == 0) for lanes in (16, 8, 4))
