@@ -14,7 +14,13 @@ import torch
 from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
-from groundspeed.deploy.feedback.convolutions import Apart, convolutions, excess, reference_rate
+from groundspeed.deploy.feedback.convolutions import (
+    DENSE,
+    Apart,
+    convolutions,
+    excess,
+    reference_rate,
+)
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Network, Pattern, Sighting
 from groundspeed.deploy.feedback.scene import Scene
@@ -46,8 +52,9 @@ class _Bundle:
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
-    reference = reference_rate(scene)
+    typical = reference_rate(scene)
     for bundle in _bundles(scene):
+        reference = _rate_of_one(scene, bundle, typical)
         charges = {
             position: excess(scene, position, reference)
             for op in bundle.ops
@@ -68,6 +75,23 @@ def _find(scene: Scene) -> Iterator[Sighting]:
             charges=charges,
             dispatches=sum(counts) - max(counts),
         )
+
+
+def _rate_of_one(scene: Scene, bundle: _Bundle, typical: float | None) -> float | None:
+    """Return the arithmetic rate at which one layer would do the work of the branches.
+
+    One with the kernel of the widest of single layers can do it at the rate of that layer at least,
+    which kernels of their own (Winograd's) may have to themselves.
+    """
+    shapes = {op.name: one for op, one in convolutions(scene)}
+    single = [[op for op in branch if op.macs] for branch in bundle.branches]
+    dense = [each[0] for each in single if each[0].name in shapes and each[0].kind in DENSE]
+    if typical is None or not dense or any(len(each) > 1 for each in single):
+        return typical
+    widest = max(dense, key=lambda op: shapes[op.name].kernel)
+    position = scene.owner(widest.name)
+    own = None if position is None else scene.executed[position].flops_per_s
+    return max(typical, own or 0.0)
 
 
 def _bundles(scene: Scene) -> Iterator[_Bundle]:

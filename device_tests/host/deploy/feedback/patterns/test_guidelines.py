@@ -177,6 +177,18 @@ def test_branches_with_convolutions_are_parallel() -> None:
     assert outputs(changed) == ((1, 18, 32, 32),)
 
 
+def test_branches_are_held_against_the_widest_of_them_where_that_is_fast() -> None:
+    def fast_windows(op: Op) -> int:
+        return takes(op) // (3 if op.module.startswith("1.branches.1") else 1)
+
+    layers = network(Branches(conv(32, 16), conv(32, 16, 3)))
+    (even,) = detect(stage(layers, IMAGE, fused=FUSED), ["parallel branches"])
+    found = detect(stage(layers, IMAGE, fused=FUSED, takes=fast_windows), ["parallel branches"])
+    assert max(even.sightings[0].charges.values()) == 1.0  # the join
+    ((sighting,),) = [one.sightings for one in found]
+    assert sorted(sighting.charges.values()) == pytest.approx([0.0, 2 / 3, 1.0], abs=0.05)
+
+
 def test_deep_branches_become_two_layers_that_give_the_same_map() -> None:
     deep = nn.Sequential(conv(32, 16), conv(16, 16, 3, stride=2))
     scene = stage(network(Branches(deep, conv(32, 16, 3, stride=2))), IMAGE, fused=FUSED)
