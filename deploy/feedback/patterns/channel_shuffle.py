@@ -8,7 +8,9 @@ transpose between two reshapes (ONNX Runtime), or three transposes, where channe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import getitem
 
+import torch
 from torch.fx import Node
 
 from groundspeed.deploy.feedback.conversions import around
@@ -19,6 +21,8 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.export.graph import argument, shape
 from groundspeed.export.rewrites.channel_shuffle import SPELLING
 from groundspeed.ops import OpKind
+
+aten = torch.ops.aten
 
 
 def shuffles(scene: Scene) -> Iterator[tuple[str, ...]]:
@@ -72,11 +76,26 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         if executed:
             groups = shape(scene.nodes[ops[0]])[1]
             last = scene.ops[ops[-1]]
+            freed = scene.alone(_freed(scene, ops))
             what = f"{last.output_shape[1]} channels in {groups} groups"
             yield Sighting(
                 place=Place(module=last.module, line=last.line, ops=ops, what=what),
-                charges=dict.fromkeys((*executed, *around(scene, executed)), 1.0),
+                charges=dict.fromkeys((*executed, *around(scene, executed), *freed), 1.0),
             )
+
+
+def _freed(scene: Scene, ops: Sequence[str]) -> frozenset[str]:
+    """Return the join before a shuffle and the parts behind it, if they go when it does.
+
+    Without it they undo each other, and TFLite's converter drops what undoes itself.
+    """
+    (join,), readers = scene.nodes[ops[0]].all_input_nodes, scene.nodes[ops[-1]].users
+    if scene.manifest.format != "tflite" or join.target is not aten.cat.default:
+        return frozenset()
+    parts = [part for reader in readers for part in reader.users if part.target is getitem]
+    whole = [shape(each) for each in join.all_input_nodes]
+    undone = len(readers) == 1 == len(join.users) and [shape(each) for each in parts] == whole
+    return frozenset({join.name, *(each.name for each in parts)}) if undone else frozenset()
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,3 +110,31 @@ def test_a_shuffle_behind_a_shuffle_goes_as_well() -> None:
     assert changed is not None
     network.move = nn.Identity()
     torch.testing.assert_close(changed.after.module(IMAGE), network(IMAGE))
+
+
+class Halves(nn.Module):
+    """A shuffle between a join and a split."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(12, 6, 1), nn.Conv2d(12, 6, 1)
+        self.third = nn.Conv2d(first, 12, 1)
+        self.sizes = [first, 12 - first]
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = by_view(torch.cat([self.first(x), self.second(x)], 1)).split(self.sizes, 1)
+        thirds: Tensor = self.third(one)
+        return torch.cat([thirds, other], 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "format", "freed"), [(6, "tflite", 3), (6, "onnx", 0), (4, "tflite", 0)]
+)
+def test_a_join_and_a_split_that_undo_each_other_go_with_it_in_tflite(
+    first: int, format: str, freed: int
+) -> None:
+    plain = stage(Halves(first), IMAGE, takes=lambda op: 1_000)
+    scene = replace(plain, manifest=replace(plain.manifest, format=format))
+    (sighting,) = found(scene).sightings
+    alone = [scene.executed[position].op.covers[0].name for position in sighting.charges]
+    assert len([name for name in alone if name.startswith(("cat", "getitem"))]) == freed
