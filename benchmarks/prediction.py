@@ -5,36 +5,51 @@
 STORE is a folder of results in which 'groundspeed characterize' has left its profiles. For each
 runtime and number of threads: the share of left-out networks within ±10 %, and the median error;
 beside it the floor, that all networks take as long for each MAC as one anchor, the one of them that
-does best as such.
+does best as such; and the ceiling, how far every second launch of a network is from the launches
+between ("measured again"): nobody predicts a figure better than it can be measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from rows import show
 
 from groundspeed.deploy.feedback.costs.example import Example
-from groundspeed.deploy.feedback.costs.gather import gather
+from groundspeed.deploy.feedback.costs.gather import Setting, gather
 from groundspeed.deploy.feedback.costs.prediction import leave_out
 from groundspeed.deploy.store.store import Store
 from groundspeed.models import zoo
+
+Known = Mapping[Setting, Sequence[Example]]
 
 
 def measure(folder: Path, device: str) -> Iterator[dict[str, object]]:
     """Yield a row for each setting and way of leaving out."""
     with Store(folder) as store:
         known = gather(store, device)
+        again = reproduced(*(gather(store, device, slice(start, None, 2)) for start in (0, 1)))
     for setting, examples in known.items():
         networks = [one.error for one in leave_out(examples)]
         families = [one.error for one in leave_out(examples, lambda one: family(one.network))]
         for left_out, errors in (("network", networks), ("family", families)):
             yield {"setting": str(setting), "left out": left_out, **figures(errors)}
         yield {"setting": str(setting), "left out": "all but an anchor", **figures(floor(examples))}
+        if again.get(setting):
+            yield {"setting": str(setting), "left out": "measured again", **figures(again[setting])}
+
+
+def reproduced(first: Known, second: Known) -> dict[Setting, list[float]]:
+    """Return how far the same networks are apart when they are measured twice."""
+    found = {}
+    for setting, examples in second.items():
+        before = {one.identity: one.total_ns for one in first[setting]}
+        found[setting] = [one.total_ns / before[one.identity] - 1.0 for one in examples]
+    return found
 
 
 def family(network: str) -> str:

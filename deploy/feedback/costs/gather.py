@@ -9,9 +9,11 @@ from itertools import chain
 from groundspeed.deploy.feedback.breakdown import FASTEST, break_down
 from groundspeed.deploy.feedback.costs.example import Example, example
 from groundspeed.deploy.plan import Plan
-from groundspeed.deploy.results import CellResult, read
+from groundspeed.deploy.results import CellResult, calmest, read
 from groundspeed.deploy.store.store import Store
 from groundspeed.measurement import OpProfile
+
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,9 @@ class Setting:
         return f"{self.runtime} {self.version}, {self.precision}, {threads} on {self.device}{cpus}"
 
 
-def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
+def gather(
+    store: Store, device: str, launches: slice = EVERY
+) -> dict[Setting, tuple[Example, ...]]:
     """Return the networks that were profiled on a device, the newest profile of each.
 
     Where several machines went by the name of the device, only the one that was used last counts.
@@ -48,6 +52,7 @@ def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
     Args:
         store: where runs were stored.
         device: name of the target.
+        launches: which of each network's profiled launches count.
     """
     found: dict[Setting, dict[tuple[str, int], Example]] = {}
     runs = [run for run in store.runs() if run.plan.target == device]
@@ -55,7 +60,7 @@ def gather(store: Store, device: str) -> dict[Setting, tuple[Example, ...]]:
         if run.plan.machine_id != runs[-1].plan.machine_id:
             continue
         for cell in read(store, run.id).cells:
-            setting, one = _setting(run.plan, cell), _example(run.id, cell)
+            setting, one = _setting(run.plan, cell), _example(run.id, cell, launches)
             if setting is not None and one is not None:
                 found.setdefault(setting, {})[one.identity] = one
     return {setting: tuple(examples.values()) for setting, examples in found.items()}
@@ -74,14 +79,14 @@ def _setting(plan: Plan, cell: CellResult) -> Setting | None:
     )
 
 
-def _example(run: int, cell: CellResult) -> Example | None:
-    launch = cell.profile
+def _example(run: int, cell: CellResult, launches: slice) -> Example | None:
+    launch = calmest(cell.profiles[launches])
     if launch is None or launch.profile is None or cell.artifact is None:
         return None
     manifest = cell.artifact.manifest
     if not manifest.ops:
         return None  # a bare file, of whose ops nothing is known
-    alike = [one.profile for one in cell.profiles if one.profile is not None]
+    alike = [one.profile for one in cell.profiles[launches] if one.profile is not None]
     pooled = _pooled([one for one in alike if one.ops == launch.profile.ops])
     return example(manifest, break_down(manifest, pooled, FASTEST), run, launch.before.at)
 

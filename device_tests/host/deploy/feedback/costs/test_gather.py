@@ -91,3 +91,12 @@ def test_launches_that_executed_other_ops_are_not_mixed(
 ) -> None:
     example = learned(artifact, store, fake_target, [[5000] * 10, [400] * 10])
     assert example.times_ns == (400,)
+
+
+def test_a_network_can_be_learned_twice_from_different_launches(
+    artifact: Artifact, store: Store, fake_target: LocalTarget
+) -> None:
+    learned(artifact, store, fake_target, [[400] * 10, [500] * 10, [450] * 10])
+    ((first,),) = gather(store, "local", slice(0, None, 2)).values()
+    ((second,),) = gather(store, "local", slice(1, None, 2)).values()
+    assert (first.total_ns, second.total_ns) == (400, 500)
