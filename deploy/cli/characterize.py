@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from groundspeed.deploy.cli.options import fresh_option, json_option, runtimes_option, store_option
+from groundspeed.deploy.cli.options import (
+    float_precisions_option,
+    fresh_option,
+    json_option,
+    runtimes_option,
+    store_option,
+)
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
-from groundspeed.deploy.cli.values import Names
 from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,14 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("networks", nargs=-1)
 @runtimes_option
-@click.option(
-    "--precision",
-    "precisions",
-    type=Names(),
-    default=("fp32",),
-    show_default="fp32",
-    help="Precisions that need no data: fp32, fp16.",
-)
+@float_precisions_option
 @launch_options
 @click.option(
     "--runs",

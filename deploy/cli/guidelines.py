@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundspeed.deploy.cli.options import (
+    float_precisions_option,
     fresh_option,
     json_option,
     markdown_option,
@@ -22,7 +23,7 @@ from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
-from groundspeed.deploy.cli.values import Duration, Names, Numbers
+from groundspeed.deploy.cli.values import Duration, Numbers
 from groundspeed.deploy.cli.verdicts import plain
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
@@ -57,14 +58,7 @@ GUIDELINES = ("G1", "G2", "G3", "G4")
     show_default=True,
     help="Whose numbers of channels: those of the paper's phone or of its graphics card.",
 )
-@click.option(
-    "--precision",
-    "precisions",
-    type=Names(),
-    default=("fp32",),
-    show_default="fp32",
-    help="Precisions: fp32, fp16.",
-)
+@float_precisions_option
 @click.option("--batch", type=click.IntRange(min=1), default=1, help="Images at once.")
 @click.option(
     "--blocks", type=click.IntRange(min=1), default=10, show_default=True, help="Blocks stacked."

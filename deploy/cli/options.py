@@ -34,6 +34,15 @@ runtimes_option = click.option(
     help="Runtimes.",
 )
 
+float_precisions_option = click.option(
+    "--precision",
+    "precisions",
+    type=Names(),
+    default=("fp32",),
+    show_default="fp32",
+    help="Precisions that need no data: fp32, fp16.",
+)
+
 fresh_option = click.option(
     "--fresh", is_flag=True, help="Begin anew even if an interrupted run can go on."
 )
