@@ -12,37 +12,12 @@ from groundspeed.deploy.feedback.costs.example import Example
 from groundspeed.deploy.feedback.costs.gather import Setting
 from groundspeed.deploy.feedback.costs.model import CostModel
 from groundspeed.deploy.feedback.costs.prediction import LeftOut, leave_out
+from groundspeed.models import zoo
 from groundspeed.ops import Op, OpKind
 
 # The zoo, but for second readings of a network ("paper"): they would hardly add an op, and make
 # errors of networks left out look smaller than they are.
-NETWORKS = (
-    "mobilenet_v1_x0_25",
-    "mobilenet_v1_x0_5",
-    "mobilenet_v1_x1_0",
-    "mobilenet_v2",
-    "mobilenet_v2_x0_5",
-    "mobilenet_v3_large",
-    "mobilenet_v3_small",
-    "resnet18",
-    "resnet50",
-    "shufflenet_v1_x0_25_g3",
-    "shufflenet_v1_x0_5_g3",
-    "shufflenet_v1_x0_5_g8",
-    "shufflenet_v1_x1_0_g1",
-    "shufflenet_v1_x1_0_g2",
-    "shufflenet_v1_x1_0_g3",
-    "shufflenet_v1_x1_0_g4",
-    "shufflenet_v1_x1_0_g8",
-    "shufflenet_v1_x1_5_g3",
-    "shufflenet_v1_x2_0_g3",
-    "shufflenet_v2_x0_5",
-    "shufflenet_v2_x1_0",
-    "shufflenet_v2_x1_5",
-    "shufflenet_v2_x2_0",
-    "squeezenet1_0",
-    "squeezenet1_1",
-)
+NETWORKS = tuple(name for name in zoo.names() if not name.endswith("_paper"))
 # What the best tenth of the ops of a kind reach: the very best is a matter of luck.
 _BEST = 0.9
 

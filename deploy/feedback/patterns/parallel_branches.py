@@ -7,7 +7,7 @@ path could take their work over.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from torch.fx import Graph, GraphModule, Node
 from groundspeed.deploy.feedback.convolutions import (
     DENSE,
     Apart,
+    Convolution,
     convolutions,
     excess,
     reference_rate,
@@ -52,9 +53,9 @@ class _Bundle:
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
-    typical = reference_rate(scene)
+    typical, shapes = reference_rate(scene), {op.name: one for op, one in convolutions(scene)}
     for bundle in _bundles(scene):
-        reference = _rate_of_one(scene, bundle, typical)
+        reference = _rate_of_one(scene, bundle, shapes, typical)
         charges = {
             position: excess(scene, position, reference)
             for op in bundle.ops
@@ -77,13 +78,14 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _rate_of_one(scene: Scene, bundle: _Bundle, typical: float | None) -> float | None:
+def _rate_of_one(
+    scene: Scene, bundle: _Bundle, shapes: Mapping[str, Convolution], typical: float | None
+) -> float | None:
     """Return the arithmetic rate at which one layer would do the work of the branches.
 
     One with the kernel of the widest of single layers can do it at the rate of that layer at least,
     which kernels of their own (Winograd's) may have to themselves.
     """
-    shapes = {op.name: one for op, one in convolutions(scene)}
     single = [[op for op in branch if op.macs] for branch in bundle.branches]
     dense = [each[0] for each in single if each[0].name in shapes and each[0].kind in DENSE]
     if typical is None or not dense or any(len(each) > 1 for each in single):
