@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from light_models import FOLDER, with_random_weights
-from rows import Row, show
+from rows import Row, judge
 from subjects import Subject
 
 from groundspeed.artifact import Artifact
@@ -155,15 +155,7 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=10)
     options.add_argument("--json", action="store_true")
     asked = options.parse_args()
-    seen: list[Row] = []
-
-    def kept() -> Iterator[Row]:
-        for row in rows(asked):
-            seen.append(row)
-            yield row
-
-    show(kept(), as_json=asked.json)
-    return 0 if all(map(is_good, seen)) else 1
+    return judge(rows(asked), is_good, as_json=asked.json)
 
 
 if __name__ == "__main__":

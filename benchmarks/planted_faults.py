@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from rows import Row, show
+from rows import Row, judge
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from device_tests.host.deploy.feedback.planted.first_half import FIRST_HALF
@@ -94,6 +94,11 @@ def summary(runtime: str, seen: Sequence[Row]) -> Row:
     }
 
 
+def is_good(row: Row) -> bool:
+    """Return whether a row is a fault that was found beside a twin that is not blamed, or a sum."""
+    return "network" not in row or bool(row["found"] and not row["false_alarms"])
+
+
 def main() -> int:
     """Return 1 if a fault was missed, or a twin blamed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -103,16 +108,7 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     chosen = [each for each in PLANTED if not asked.only or each.name in asked.only]
-    bad: list[Row] = []
-
-    def watched() -> Iterator[Row]:
-        for row in rows(chosen, asked.runtime or ALL):
-            if "network" in row and (not row["found"] or row["false_alarms"]):
-                bad.append(row)
-            yield row
-
-    show(watched(), as_json=asked.json)
-    return 1 if bad else 0
+    return judge(rows(chosen, asked.runtime or ALL), is_good, as_json=asked.json)
 
 
 if __name__ == "__main__":

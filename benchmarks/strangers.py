@@ -22,7 +22,7 @@ from typing import Any
 import onnx
 from coverage import GOALS
 from light_models import FOLDER, with_random_weights
-from rows import Row, show
+from rows import Row, judge
 
 from groundspeed.deploy.feedback.breakdown import break_down
 from groundspeed.deploy.results import read
@@ -91,16 +91,7 @@ def main() -> int:
     parser.add_argument("--budget", default="45s")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    bad: list[Row] = []
-
-    def watched() -> Iterator[Row]:
-        for row in rows(asked.only, asked.budget):
-            if not is_good(row):
-                bad.append(row)
-            yield row
-
-    show(watched(), as_json=asked.json)
-    return 1 if bad else 0
+    return judge(rows(asked.only, asked.budget), is_good, as_json=asked.json)
 
 
 if __name__ == "__main__":
