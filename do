@@ -5,7 +5,7 @@
 #   ./do test [ARGS...]    install what is needed, then lint, types and every test
 #   ./do lint | types      only that
 #   ./do build             source archive and wheel, into dist/
-#   ./do bench             every ratio that the README promises, printed
+#   ./do bench             every ratio of docs/figures.md, printed
 #   ./do docs              write the tables of docs/ anew from the registries
 #   ./do lock              write constraints.txt anew from what is installed
 set -eu

