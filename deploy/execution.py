@@ -39,6 +39,9 @@ from groundspeed.measurement import Job, Launch
 
 ExportOne = Callable[[Cell], Artifact]
 
+# Whether the launches of each cell, so many whole rounds of them, answer what was asked.
+Decided = Callable[[Sequence[Sequence[StoredLaunch]]], bool]
+
 # Nothing about the network: the run goes on when that is put right.
 NOT_THE_NETWORK = (MissingExtra, UnknownName, DeviceLost, DeviceRefused)
 
@@ -55,6 +58,7 @@ class Execution:
         export_one: see ``pipeline.run``.
         on_event: see ``pipeline.run``.
         scorers: see ``pipeline.run``.
+        decided: see ``pipeline.execute``.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Execution:
         export_one: ExportOne,
         on_event: OnEvent | None,
         scorers: Mapping[Source, Scorer],
+        decided: Decided | None = None,
     ) -> None:
         self._run = run
         self._plan = run.plan
@@ -73,6 +78,7 @@ class Execution:
         self._export_one = export_one
         self._on_event = on_event
         self._scorers = scorers
+        self._decided = decided
         self._launches = [store.launches(cell) for cell in store.cells(run)]
 
     def carry_out(self) -> None:
@@ -179,6 +185,10 @@ class Execution:
         enough = round >= settings.min_rounds and settings.half_width > 0
         if enough and widest is not None and widest <= settings.half_width:
             return Stop.PRECISE
+        if self._decided is not None:
+            ordinals = range(len(self._cells))
+            if self._decided([self._before(round, ordinal) for ordinal in ordinals]):
+                return Stop.DECIDED
         if round >= settings.max_rounds:
             return Stop.ROUNDS
         spent_s = sum(

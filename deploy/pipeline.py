@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from groundspeed.artifact import Source
+from groundspeed.deploy import revision
 from groundspeed.deploy.events import OnEvent
-from groundspeed.deploy.execution import Execution, ExportOne
+from groundspeed.deploy.execution import Decided, Execution, ExportOne
 from groundspeed.deploy.plan import Plan, Settings, product
 from groundspeed.deploy.results import RunResult, read
 from groundspeed.deploy.scoring import Scorer
@@ -89,11 +90,17 @@ def execute(
     fresh: bool = False,
     on_event: OnEvent | None = None,
     scorers: Mapping[Source, Scorer] | None = None,
+    decided: Decided | None = None,
 ) -> RunResult:
-    """Carry a plan out, or the rest of it; see :func:`run`."""
+    """Carry a plan out, or the rest of it; see :func:`run`.
+
+    ``decided`` is asked before each round, and there are no more once it says so.
+    """
     with _claimed(store, plan, command, fresh=fresh) as stored:
         try:
-            Execution(stored, store, target, export_one, on_event, scorers or {}).carry_out()
+            Execution(
+                stored, store, target, export_one, on_event, scorers or {}, decided
+            ).carry_out()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"run {stored.id} was interrupted; everything measured so far is kept in "
@@ -115,8 +122,9 @@ def _claimed(store: Store, plan: Plan, command: str, *, fresh: bool) -> Iterator
             if stack.enter_context(store.claim(found.id)):
                 yield found
                 return
-        added = store.add_run(plan, command)
+        at = revision.current()
+        added = store.add_run(plan, command, at)
         while not stack.enter_context(store.claim(added.id)):
             # Another process took it for an interrupted one in the moment before the claim.
-            added = store.add_run(plan, command)
+            added = store.add_run(plan, command, at)
         yield added

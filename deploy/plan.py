@@ -27,6 +27,7 @@ class Stop(enum.StrEnum):
     ROUNDS = "all rounds are spent"
     SECONDS = "the time is spent"
     NOTHING = "no cell can be measured"
+    DECIDED = "the launches decide what was asked"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from groundspeed.errors import GroundspeedError
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
     "characterize": "Profile networks on a device, so that others can be predicted there.",
+    "check": "Say whether networks became slower than a baseline, for CI.",
     "completion": "Print the shell's completion script.",
     "devices": "List the devices to measure on, examine one, give it engines.",
     "eval": "Measure how right exported files are on real data.",

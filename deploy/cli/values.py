@@ -65,6 +65,25 @@ class Shape(click.ParamType[tuple[int, ...]]):
         return shape
 
 
+class Share(click.ParamType[float]):
+    """A share: ``3%`` or ``0.03``."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the share as a number above 0 and below 1."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            number = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+        except ValueError:
+            number = 0.0
+        if not 0.0 < number < 1.0:
+            self.fail(f"'{value}' is no share; write it like 3% or 0.03", param, ctx)
+        return number
+
+
 class Duration(click.ParamType[float]):
     """A duration: ``90`` or ``90s``, ``5min``, ``1h``."""
 

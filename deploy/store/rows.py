@@ -30,6 +30,8 @@ class StoredRun:
         started_at: UTC time, ISO 8601.
         finished_at: the same; None while it is going on, or when it was interrupted.
         stopped: why no more launches were made (``plan.Stop``); None until then.
+        revision: commit of the user's repository, as ``revision.current`` tells it; None outside
+            of one, and of runs from before it was kept.
     """
 
     id: int
@@ -38,6 +40,7 @@ class StoredRun:
     started_at: str
     finished_at: str | None
     stopped: str | None
+    revision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,4 +187,5 @@ def to_run(row: sa.Row[Any]) -> StoredRun:
         started_at=row.started_at,
         finished_at=row.finished_at,
         stopped=row.stopped,
+        revision=row.revision,
     )

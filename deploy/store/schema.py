@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0003"  # of the newest migration
+REVISION = "0004"  # of the newest migration
 
 metadata = MetaData()
 
@@ -54,6 +54,7 @@ run = Table(
     Column("started_at", String, nullable=False),
     Column("finished_at", String, comment="null while it is going on, or was interrupted"),
     Column("stopped", String, comment="why no more launches were made: plan.Stop"),
+    Column("revision", String, index=True, comment="commit of the user's repository"),
 )
 
 cell = Table(

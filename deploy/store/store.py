@@ -61,14 +61,24 @@ class Store:
 
     # ---- runs ---------------------------------------------------------------------------------
 
-    def add_run(self, plan: Plan, command: str = "") -> StoredRun:
-        """Store a run that begins now, with all cells of its plan."""
+    def add_run(self, plan: Plan, command: str = "", revision: str | None = None) -> StoredRun:
+        """Store a run that begins now, with all cells of its plan.
+
+        Args:
+            plan: what it does.
+            command: what makes it again.
+            revision: commit of the user's repository.
+        """
         table = schema.run
         with self._writing() as connection:
             run_id = _key(
                 connection.execute(
                     table.insert().values(
-                        plan_digest=plan.digest, plan=dump(plan), command=command, started_at=now()
+                        plan_digest=plan.digest,
+                        plan=dump(plan),
+                        command=command,
+                        started_at=now(),
+                        revision=revision,
                     )
                 )
             )
@@ -116,6 +126,12 @@ class Store:
     def runs(self) -> list[StoredRun]:
         """Return all runs, the oldest first."""
         return [rows.to_run(row) for row in self._read(schema.run.select().order_by("id"))]
+
+    def runs_at(self, revision: str) -> list[StoredRun]:
+        """Return the runs at a commit of the user's repository, the newest first."""
+        table = schema.run
+        query = table.select().where(table.c.revision == revision).order_by(table.c.id.desc())
+        return [rows.to_run(row) for row in self._read(query)]
 
     def unfinished(self, plan: Plan) -> list[StoredRun]:
         """Return the runs of this plan that are not complete, the newest first."""

@@ -1,0 +1,260 @@
+"""``groundspeed check``: did networks become slower than they were?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groundspeed.deploy.cli.options import (
+    float_precisions_option,
+    fresh_option,
+    json_option,
+    markdown_option,
+    network_options,
+    runtimes_option,
+    store_option,
+)
+from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.place import Here, Place
+from groundspeed.deploy.cli.place_options import launch_options
+from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.values import Share
+from groundspeed.documents import write_atomically
+
+if TYPE_CHECKING:
+    from groundspeed.artifact import Artifact
+    from groundspeed.deploy.gate.baseline import Loaded
+    from groundspeed.deploy.gate.comparing import Comparison, Contest
+    from groundspeed.deploy.gate.decision import Rules
+    from groundspeed.deploy.gate.gate import Judged
+    from groundspeed.deploy.store.store import Store
+
+
+@click.command()
+@click.argument("subjects", nargs=-1, required=True)
+@click.option(
+    "--baseline",
+    required=True,
+    help="What to compare with: a commit, branch or tag of this git repository, the number of a "
+    "stored run, or a folder of artifacts.",
+)
+@click.option(
+    "--margin",
+    type=Share(),
+    default=0.03,
+    show_default="3%",
+    help="The slowdown that must not pass.",
+)
+@click.option(
+    "--level",
+    type=Share(),
+    default=0.01,
+    show_default="1%",
+    help="How often a check may fail when nothing became slower.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=5),
+    default=40,
+    show_default=True,
+    help="Pairs of launches of each comparison at most.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Judge by a test that holds for any scatter; it takes more pairs.",
+)
+@runtimes_option
+@float_precisions_option
+@launch_options
+@network_options
+@fresh_option
+@markdown_option
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the verdicts as JUnit XML.",
+)
+@store_option
+@json_option
+def command(
+    subjects: tuple[str, ...],
+    baseline: str,
+    margin: float,
+    level: float,
+    pairs: int,
+    strict: bool,
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    threads: tuple[int, ...],
+    place: Place,
+    input_shapes: tuple[tuple[int, ...], ...],
+    weights: Path | None,
+    fresh: bool,
+    markdown: Path | None,
+    junit: Path | None,
+    store_folder: Path,
+    as_json: bool,
+) -> int:
+    """Say whether networks became slower than a baseline, by measuring old and new side by side.
+
+    SUBJECTS are networks, named as for 'groundspeed run', or folders of artifacts. What they export
+    to now is launched in pairs with the files of the baseline, on each device, until a verdict
+    stands: 'pass' when a slowdown of the margin is excluded, 'fail' when the candidate is shown to
+    be slower and such a slowdown is not excluded, 'inconclusive' when the pairs do not suffice.
+
+    Exit codes: 0 pass, 1 fail, 3 inconclusive, 2 bad use. An interrupted command goes on where it
+    was when it is run again.
+
+    \b
+    Example:
+      groundspeed check net.py:build --baseline main --markdown summary.md
+      groundspeed check artifacts/mobilenet_v2-* --baseline v1.2/artifacts --on pi5,pixel
+    """
+    from groundspeed.deploy.gate.baseline import Loaded
+    from groundspeed.deploy.gate.comparing import compare
+    from groundspeed.deploy.gate.decision import EXIT_CODES, Rules
+    from groundspeed.deploy.gate.gate import gather
+    from groundspeed.deploy.report.check_junit import junit as as_junit
+    from groundspeed.deploy.report.check_markdown import markdown as as_markdown
+    from groundspeed.deploy.report.check_terminal import verdicts
+    from groundspeed.deploy.store.store import Store
+
+    rules = Rules(margin=margin, level=level, pairs=pairs, strict=strict)
+    with RunProgress(console(stderr=True)) as progress:
+        with Store(store_folder) as store:
+            found = _candidates(
+                subjects, runtimes, precisions, input_shapes, weights, store, progress
+            )
+            loaded = Loaded(input_shapes=input_shapes, weights=weights)
+            contests, missing = _contests(baseline, found, threads, loaded, store, progress)
+
+        def measure(here: Here) -> list[Comparison]:
+            return [
+                compare(
+                    contest,
+                    store=here.store,
+                    target=here.target,
+                    rules=rules,
+                    family=len(contests) * len(place.devices),
+                    cpus=here.cpus,
+                    command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                    fresh=fresh,
+                    on_event=here.on_event,
+                )
+                for contest in contests
+            ]
+
+        outcomes = place.on_each(store_folder, progress, measure)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    comparisons = [one for outcome in outcomes for one in outcome.result or ()]
+    judged = gather(comparisons, rules, missing=missing)
+    if markdown is not None:
+        write_atomically(markdown, as_markdown(judged))
+    if junit is not None:
+        write_atomically(junit, as_junit(judged))
+    if as_json:
+        print_json(_plain(judged))
+    else:
+        console().print(verdicts(judged))
+    return EXIT_CODES[judged.verdict]
+
+
+def _candidates(
+    subjects: Sequence[str],
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    input_shapes: tuple[tuple[int, ...], ...],
+    weights: Path | None,
+    store: Store,
+    progress: RunProgress,
+) -> list[Artifact]:
+    """Return the files to judge: those in folders, and those that networks export to now."""
+    from groundspeed.artifact import Artifact
+    from groundspeed.deploy import running
+    from groundspeed.deploy.gate.files import candidates
+
+    folders = [subject for subject in subjects if Path(subject).is_dir()]
+    found = [store.keep(Artifact.open(Path(folder))) for folder in folders]
+    networks = [subject for subject in subjects if subject not in folders]
+    if networks:
+        work = running.prepare(
+            networks,
+            runtimes=runtimes,
+            precisions=precisions,
+            folder=store.folder / "exports",
+            input_shapes=input_shapes,
+            weights=weights,
+            on_progress=progress.say,
+        )
+        found += candidates(work, store=store, on_progress=progress.say)
+    return found
+
+
+def _contests(
+    baseline: str,
+    found: Sequence[Artifact],
+    threads: Sequence[int],
+    loaded: Loaded,
+    store: Store,
+    progress: RunProgress,
+) -> tuple[list[Contest], list[str]]:
+    """Return what is compared with what, and the names of files that have no baseline."""
+    from groundspeed.deploy.gate.baseline import find
+    from groundspeed.deploy.gate.comparing import Contest
+
+    baselines = find(baseline, found, store=store, loaded=loaded, on_progress=progress.say)
+    pairs = list(zip(baselines, found, strict=True))
+    contests = [
+        Contest(baseline=store.keep(old), candidate=new, threads=count)
+        for old, new in pairs
+        if old is not None
+        for count in threads
+    ]
+    missing = [
+        f"{new.manifest.source.name} in {new.manifest.runtime}, {new.manifest.precision}"
+        for old, new in pairs
+        if old is None
+    ]
+    return contests, missing
+
+
+def _plain(judged: Judged) -> dict[str, Any]:
+    """Return verdicts as a dictionary for machines; ratios are candidate over baseline."""
+    return {
+        "verdict": judged.verdict,
+        "rules": judged.rules,
+        "comparisons": [_plain_one(one, judged.rules) for one in judged.comparisons],
+        "without_baseline": judged.missing,
+    }
+
+
+def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
+    from groundspeed.deploy.report.check_text import reason
+
+    contest, seen = comparison.contest, comparison.evidence
+    manifest = contest.candidate.manifest
+    return {
+        "network": manifest.source.name,
+        "runtime": manifest.runtime,
+        "precision": manifest.precision,
+        "threads": contest.threads,
+        "device": comparison.device,
+        "baseline": contest.baseline.id,
+        "candidate": contest.candidate.id,
+        "run": comparison.result.run.id if comparison.result else None,
+        "verdict": comparison.verdict,
+        "is_faster": comparison.is_faster,
+        "ratio": comparison.ratio,
+        "evidence": seen,
+        "smallest": comparison.smallest,
+        "pair_s": comparison.pair_s,
+        "reason": reason(comparison, rules),
+    }

@@ -1,0 +1,105 @@
+"""Files without launches in the store: exported once, found again by whoever needs the same."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+
+from groundspeed import __version__
+from groundspeed.artifact import Artifact, Manifest, Source
+from groundspeed.deploy import revision
+from groundspeed.deploy.plan import Cell, Plan, Settings, Stop, product
+from groundspeed.deploy.running import Work
+from groundspeed.deploy.store.store import Store
+from groundspeed.deploy.targets.local import LocalTarget
+
+
+def candidates(
+    work: Work, *, store: Store, on_progress: Callable[[str], None] = lambda words: None
+) -> list[Artifact]:
+    """Return the files of networks as they are now; what is stored is not exported again.
+
+    Args:
+        work: the networks, loaded, and which files of them.
+        store: where the files are, or go.
+        on_progress: called with a sentence about what takes long.
+
+    Raises:
+        ExportError: a file cannot be made.
+    """
+    found, made = [], []
+    for cell in product(work.exporters, work.runtimes, work.precisions, (1,)):
+        artifact = _stored(cell.network, cell.runtime, cell.precision, work.exporting, store)
+        if artifact is None:
+            on_progress(f"exporting {cell.network.name} for {cell.runtime}, {cell.precision}")
+            artifact = work.maker.make(cell, store=store, target=LocalTarget(), threads=1, cpus=())
+            made.append(artifact)
+        found.append(artifact)
+    if made:
+        remember(made, revision.current(), store, exporting=work.exporting)
+    return found
+
+
+def remember(
+    artifacts: Sequence[Artifact], commit: str | None, store: Store, *, exporting: str = ""
+) -> None:
+    """Store kept files as those of a commit: a run that measured nothing.
+
+    Args:
+        artifacts: the files, kept.
+        commit: of the user's repository.
+        store: where.
+        exporting: what else decided how they were made, as JSON.
+    """
+    cells = tuple(
+        Cell(
+            network=one.manifest.source,
+            runtime=one.manifest.runtime,
+            precision=one.manifest.precision,
+            threads=1,
+            artifact_id=one.id,
+        )
+        for one in artifacts
+    )
+    settings = Settings(min_rounds=0, max_rounds=0, profile_runs=0, exporting=exporting)
+    run = store.add_run(Plan(cells=cells, settings=settings, target="", machine_id=""), "", commit)
+    for stored, artifact in zip(store.cells(run), artifacts, strict=True):
+        store.set_artifact([stored.id], artifact.id)
+    store.finish_run(run.id, Stop.NOTHING)
+
+
+def _stored(
+    network: Source, runtime: str, precision: str, exporting: str, store: Store
+) -> Artifact | None:
+    """Return the file that the same network was exported to by the same tools, if there is one."""
+    for run in reversed(store.runs()):
+        if (run.plan.version, run.plan.settings.exporting) != (__version__, exporting):
+            continue
+        for stored in store.cells(run):
+            cell = stored.cell
+            if (cell.network.digest, cell.runtime, cell.precision) != (
+                network.digest,
+                runtime,
+                precision,
+            ) or stored.artifact_id is None:
+                continue
+            artifact = store.artifact(stored.artifact_id)
+            if artifact.manifest.source == network and _is_of_today(artifact.manifest):
+                return artifact
+    return None
+
+
+def _is_of_today(manifest: Manifest) -> bool:
+    """Return whether the packages that made a file are those that are installed."""
+    return all(
+        _installed(package) == version
+        for step in manifest.steps
+        for package, _, version in [step.by.partition(" ")]
+    )
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,47 @@
+"""A gate's verdicts as Markdown, for the summary of a CI job or a pull request."""
+
+from __future__ import annotations
+
+from groundspeed.deploy.gate.decision import Verdict
+from groundspeed.deploy.gate.gate import Judged
+from groundspeed.deploy.report.check_text import change, ratio, reason, title
+
+_MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
+
+
+def markdown(judged: Judged) -> str:
+    """Return the verdicts as a table, with what the ratios mean below it."""
+    lines = [
+        f"## {_MARKS[judged.verdict]} Latency: {judged.verdict}",
+        "",
+        "| candidate ÷ baseline | ratio | pairs | could show | verdict | why |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        _row(
+            title(one),
+            ratio(one),
+            "" if one.evidence is None else str(one.evidence.pairs),
+            "" if one.smallest is None else change(one.smallest),
+            f"{_MARKS[one.verdict]} {one.verdict}",
+            reason(one, judged.rules),
+        )
+        for one in judged.comparisons
+    ]
+    unknown = f"{_MARKS[Verdict.INCONCLUSIVE]} {Verdict.INCONCLUSIVE}"
+    lines += [
+        _row(name, "", "", "", unknown, "the baseline has no such file") for name in judged.missing
+    ]
+    rules = judged.rules
+    lines += [
+        "",
+        f"Old and new files were launched in pairs, in the order of a coin. No verdict here is a "
+        f"false alarm in {1 - rules.level:.0%} of such checks of files that are equally fast; "
+        f'"could show" is the slowdown that {rules.pairs} pairs at this scatter show in 95 % of '
+        "trials.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,119 @@
+"""``groundspeed check`` as people and their CI use it: in a git repository of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+Groundspeed = Callable[..., subprocess.CompletedProcess[str]]
+
+NET = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, {width}, 3), nn.ReLU(), nn.Conv2d({width}, 8, 1)), (
+        torch.zeros(1, 3, 32, 32),
+    )
+"""
+RULES = ("--runtimes", "onnxruntime", "--json")
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    return subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a network, wider in the second commit than in the first."""
+    folder = tmp_path_factory.mktemp("project")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    (folder / ".gitignore").write_text("groundspeed-results\n")
+    for width in (8, 16):
+        (folder / "net.py").write_text(NET.format(width=width))
+        git(folder, "add", ".")
+        git(folder, "commit", "--quiet", "-m", f"width {width}")
+    git(folder, "tag", "narrow", "HEAD~1")
+    return folder
+
+
+def test_what_did_not_change_passes_without_a_launch(
+    project: Path, groundspeed: Groundspeed
+) -> None:
+    done = groundspeed("check", "net.py:build", "--baseline", "HEAD", *RULES, cwd=project)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verdict"] == "pass"
+    (one,) = said["comparisons"]
+    assert one["baseline"] == one["candidate"]
+    assert one["run"] is None
+    assert "same file" in one["reason"]
+
+
+def test_a_changed_network_is_measured_beside_the_old_one(
+    project: Path, groundspeed: Groundspeed, tmp_path: Path
+) -> None:
+    """Time decides which verdict it is; that all reports say the same one, it does not."""
+    markdown, junit = tmp_path / "check.md", tmp_path / "check.xml"
+    check = ("check", "net.py:build", "--baseline", "narrow", "--pairs", "5", *RULES)
+    done = groundspeed(*check, "--markdown", markdown, "--junit", junit, cwd=project)
+    said = json.loads(done.stdout)
+    (one,) = said["comparisons"]
+    assert done.returncode == {"pass": 0, "fail": 1, "inconclusive": 3}[said["verdict"]]
+    assert one["baseline"] != one["candidate"]
+    assert one["evidence"]["pairs"] == 5
+    assert f"Latency: {said['verdict']}" in markdown.read_text()
+    suite = ElementTree.fromstring(junit.read_text())
+    counts = {"pass": ("0", "0"), "fail": ("1", "0"), "inconclusive": ("0", "1")}
+    assert (suite.get("failures"), suite.get("errors")) == counts[said["verdict"]]
+    assert git(project, "worktree", "list").count("\n") == 0
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_what_is_stored_is_not_exported_again(project: Path, groundspeed: Groundspeed) -> None:
+    check = ("check", "net.py:build", "--baseline", "HEAD", *RULES)
+    groundspeed(*check, cwd=project)
+    again = groundspeed(*check, cwd=project)
+    assert again.returncode == 0, again.stderr
+    assert "exporting" not in again.stderr
+
+
+def test_a_folder_of_artifacts_is_a_baseline(
+    project: Path, groundspeed: Groundspeed, tmp_path: Path
+) -> None:
+    exported = groundspeed(
+        "export", "net.py:build", "--to", "onnx", "-o", tmp_path / "old", cwd=project
+    )
+    assert exported.returncode == 0, exported.stderr
+    (artifact,) = (tmp_path / "old").iterdir()
+    for subject in ("net.py:build", artifact):
+        done = groundspeed("check", subject, "--baseline", tmp_path / "old", *RULES, cwd=project)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("net.py:build", "--baseline", "no-such-branch"), "there is no baseline 'no-such-branch'"),
+        (("net.py:build", "--baseline", "999"), "no run 999"),
+        (("net.py:build", "--baseline", "."), "holds no artifact"),
+        (("net.py:build", "--baseline", "HEAD", "--margin", "3"), "is no share"),
+        (("net.py:missing", "--baseline", "HEAD"), "missing"),
+    ],
+)
+def test_bad_use_is_one_sentence(
+    project: Path, groundspeed: Groundspeed, words: tuple[str, ...], sentence: str
+) -> None:
+    done = groundspeed("check", *words, *RULES, cwd=project)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert not done.stdout
