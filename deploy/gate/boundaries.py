@@ -72,9 +72,15 @@ def _onward(
     where: NDArray[np.float64], weight: NDArray[np.float64], step: float, edge: float, low: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the sums at the next look below its edge, with their probabilities as weights."""
-    nodes, parts = np.polynomial.legendre.leggauss(_NODES)
+    nodes, parts = _rule()
     half = (edge - low) / 2
     there = low + half * (nodes + 1)
     gaps = (there[:, None] - where[None, :]) / step
     density = np.exp(-(gaps**2) / 2) @ weight / (step * math.sqrt(2 * math.pi))
     return there, density * parts * half
+
+
+@functools.cache
+def _rule() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the nodes and weights of Gauss and Legendre on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(_NODES)

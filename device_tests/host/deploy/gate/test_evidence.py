@@ -29,7 +29,7 @@ def bound(trials: int, level: float = LEVEL) -> float:
 @each
 @pytest.mark.parametrize("scatter", ["normal", "heavy tails", "outliers", "one that grows"])
 def test_equal_files_are_seldom_called_slower_or_faster(test: SequentialTest, scatter: str) -> None:
-    trials, generator = 2500, np.random.default_rng(1)
+    trials, generator = 1500, np.random.default_rng(1)
     noise = generator.standard_normal((trials, MOST))
     if scatter == "heavy tails":
         noise = generator.standard_t(2, (trials, MOST))
