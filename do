@@ -94,7 +94,7 @@ test)
 lint) install dev; lint ;;
 types) install dev; types ;;
 build) install dev; rm -rf build dist; "$venv/bin/python" -m build ;;
-bench) install dev; "$venv/bin/python" benchmarks/all.py "$@" ;;
+bench) install bench; "$venv/bin/python" benchmarks/all.py "$@" ;;
 docs) install dev; "$venv/bin/python" docs/generate.py ;;
 lock)
     install dev

@@ -14,66 +14,21 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
-import random
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
+from layers import LAYERS, exported, load
 from rows import Row, show
 from scipy.stats import binomtest
-from torch import nn
 
-from groundspeed.artifact import Artifact
-from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.gate.comparing import Comparison, Contest, compare
 from groundspeed.deploy.gate.decision import Rules, Verdict
-from groundspeed.deploy.sources import Network
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
-
-LAYERS = 33  # one more is 3 %
-
-
-def network(layers: int) -> Network:
-    """Return a network of about two milliseconds, of equal layers."""
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Conv2d(3, 32, 1), *(nn.Conv2d(32, 32, 1) for _ in range(layers)))
-    name, inputs = f"{layers} layers", (torch.randn(1, 3, 56, 56),)
-    return Network(name=name, spec=name, module=module.eval(), inputs=inputs)
-
-
-def exported(layers: int, folder: Path) -> Artifact:
-    """Return the network's ONNX file."""
-    return Exporter(network(layers), folder).export("onnx", "fp32")
-
-
-def keep_busy() -> None:
-    """Compute for up to five seconds, rest for as long, for ever."""
-    while True:
-        until = time.monotonic() + random.uniform(0, 5)
-        while time.monotonic() < until:
-            np.linalg.norm(np.random.default_rng(0).standard_normal((300, 300)))
-        time.sleep(random.uniform(0, 5))
-
-
-@contextmanager
-def load(wanted: bool) -> Iterator[None]:
-    """Keep the machine busy meanwhile, if that is wanted."""
-    process = multiprocessing.Process(target=keep_busy, daemon=True)
-    if wanted:
-        process.start()
-    try:
-        yield
-    finally:
-        if wanted:
-            process.kill()
 
 
 def trials(asked: argparse.Namespace, folder: Path) -> Iterator[Comparison]:

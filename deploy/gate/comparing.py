@@ -182,19 +182,7 @@ def compare(
         return judge(seen, rules.margin) is not Verdict.INCONCLUSIVE
 
     result = execute(
-        Plan(
-            cells=(contest.cell(contest.baseline), contest.cell(contest.candidate)),
-            settings=replace(
-                LAUNCHES,
-                min_rounds=rules.pairs,
-                max_rounds=rules.pairs,
-                turn_s=turn_s(contest.candidate),
-                cpus=cpus,
-                seed=_coin(contest, seed),
-            ),
-            target=target.name,
-            machine_id=machine_id(target.facts()),
-        ),
+        plan_of(contest, target, pairs=rules.pairs, cpus=cpus, seed=seed),
         store=store,
         target=target,
         export_one=lambda cell: known[cell.artifact_id],
@@ -204,6 +192,30 @@ def compare(
         decided=decided,
     )
     return conclude(contest, result, rules, family=family)
+
+
+def plan_of(
+    contest: Contest,
+    target: Target,
+    *,
+    pairs: int,
+    cpus: tuple[int, ...] = (),
+    seed: int = 0,
+) -> Plan:
+    """Return what a comparison launches at most; see :func:`compare`."""
+    return Plan(
+        cells=(contest.cell(contest.baseline), contest.cell(contest.candidate)),
+        settings=replace(
+            LAUNCHES,
+            min_rounds=pairs,
+            max_rounds=pairs,
+            turn_s=turn_s(contest.candidate),
+            cpus=cpus,
+            seed=_coin(contest, seed),
+        ),
+        target=target.name,
+        machine_id=machine_id(target.facts()),
+    )
 
 
 def conclude(contest: Contest, result: RunResult, rules: Rules, *, family: int) -> Comparison:
