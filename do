@@ -97,7 +97,7 @@ build) install dev; rm -rf build dist; "$venv/bin/python" -m build ;;
 bench) install bench; "$venv/bin/python" benchmarks/all.py "$@" ;;
 docs) install dev; "$venv/bin/python" docs/generate.py ;;
 lock)
-    install dev
+    install bench
     {
         sed '/^[^#]/,$d' constraints.txt
         "$venv/bin/pip" list --format=freeze --exclude-editable --exclude pip --exclude setuptools

@@ -18,27 +18,33 @@ from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.sources import Network
 
 LAYERS = 33  # one more is 3 %
+NAME = "equal layers"  # of each, so that one is the baseline of another
 
 
-def network(layers: int) -> Network:
-    """Return a network of about two milliseconds, of equal layers."""
-    torch.manual_seed(0)
+def network(layers: int, seed: int = 0) -> Network:
+    """Return a network of about two milliseconds, of equal layers; the seed makes its weights."""
+    torch.manual_seed(seed)
     module = nn.Sequential(nn.Conv2d(3, 32, 1), *(nn.Conv2d(32, 32, 1) for _ in range(layers)))
-    name, inputs = f"{layers} layers", (torch.randn(1, 3, 56, 56),)
-    return Network(name=name, spec=name, module=module.eval(), inputs=inputs)
+    inputs = (torch.randn(1, 3, 56, 56),)
+    return Network(name=NAME, spec=NAME, module=module.eval(), inputs=inputs)
 
 
-def exported(layers: int, folder: Path) -> Artifact:
+def exported(layers: int, folder: Path, *, seed: int = 0) -> Artifact:
     """Return the network's ONNX file."""
-    return Exporter(network(layers), folder).export("onnx", "fp32")
+    return Exporter(network(layers, seed), folder).export("onnx", "fp32")
+
+
+def compute(seconds: float) -> None:
+    """Keep a core busy."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        np.linalg.norm(np.random.default_rng(0).standard_normal((300, 300)))
 
 
 def keep_busy() -> None:
     """Compute for up to five seconds, rest for as long, for ever."""
     while True:
-        until = time.monotonic() + random.uniform(0, 5)
-        while time.monotonic() < until:
-            np.linalg.norm(np.random.default_rng(0).standard_normal((300, 300)))
+        compute(random.uniform(0, 5))
         time.sleep(random.uniform(0, 5))
 
 
