@@ -23,20 +23,24 @@ from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.cli.project import CheckCommand
 from groundspeed.deploy.cli.values import Share
 from groundspeed.documents import write_atomically
+from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.artifact import Artifact
     from groundspeed.deploy.gate.baseline import Loaded
+    from groundspeed.deploy.gate.budgets import Budget
     from groundspeed.deploy.gate.comparing import Comparison, Contest
+    from groundspeed.deploy.gate.config import CheckConfig
     from groundspeed.deploy.gate.decision import Rules
     from groundspeed.deploy.gate.gate import Judged
     from groundspeed.deploy.store.store import Store
 
 
-@click.command()
-@click.argument("subjects", nargs=-1, required=True)
+@click.command(cls=CheckCommand)
+@click.argument("subjects", nargs=-1)
 @click.option(
     "--baseline",
     required=True,
@@ -82,7 +86,9 @@ if TYPE_CHECKING:
 )
 @store_option
 @json_option
+@click.pass_obj
 def command(
+    settings: dict[str, Any],
     subjects: tuple[str, ...],
     baseline: str,
     margin: float,
@@ -103,10 +109,12 @@ def command(
 ) -> int:
     """Say whether networks became slower than a baseline, by measuring old and new side by side.
 
-    SUBJECTS are networks, named as for 'groundspeed run', or folders of artifacts. What they export
-    to now is launched in pairs with the files of the baseline, on each device, until a verdict
-    stands: 'pass' when a slowdown of the margin is excluded, 'fail' when the candidate is shown to
-    be slower and such a slowdown is not excluded, 'inconclusive' when the pairs do not suffice.
+    SUBJECTS are networks, named as for 'groundspeed run', or folders of artifacts; by default those
+    that groundspeed.toml names under [check], where all options and budgets can be set, too
+    ('groundspeed init' writes one). What they export to now is launched in pairs with the files of
+    the baseline, on each device, until a verdict stands: 'pass' when a slowdown of the margin is
+    excluded, 'fail' when the candidate is shown to be slower and such a slowdown is not excluded,
+    'inconclusive' when the pairs do not suffice.
 
     Exit codes: 0 pass, 1 fail, 3 inconclusive, 2 bad use. An interrupted command goes on where it
     was when it is run again.
@@ -119,12 +127,14 @@ def command(
     from groundspeed.deploy.gate.baseline import Loaded
     from groundspeed.deploy.gate.comparing import compare
     from groundspeed.deploy.gate.decision import EXIT_CODES, Rules
-    from groundspeed.deploy.gate.gate import gather
+    from groundspeed.deploy.gate.gate import gather, held_to
     from groundspeed.deploy.report.check_junit import junit as as_junit
     from groundspeed.deploy.report.check_markdown import markdown as as_markdown
     from groundspeed.deploy.report.check_terminal import verdicts
     from groundspeed.deploy.store.store import Store
 
+    config: CheckConfig | None = settings["check"]
+    subjects = subjects or _configured(config)
     rules = Rules(margin=margin, level=level, pairs=pairs, strict=strict)
     with RunProgress(console(stderr=True)) as progress:
         with Store(store_folder) as store:
@@ -135,20 +145,25 @@ def command(
             contests, missing = _contests(baseline, found, threads, loaded, store, progress)
 
         def measure(here: Here) -> list[Comparison]:
-            return [
-                compare(
+            def one(contest: Contest) -> Comparison:
+                budget = _budget(config, contest)
+                comparison = compare(
                     contest,
                     store=here.store,
                     target=here.target,
                     rules=rules,
                     family=len(contests) * len(place.devices),
                     cpus=here.cpus,
+                    even_if_same=budget.needs_launches,
                     command=shlex.join(["groundspeed", *sys.argv[1:]]),
                     fresh=fresh,
                     on_event=here.on_event,
                 )
-                for contest in contests
-            ]
+                return (
+                    held_to(comparison, budget, here.store, rules) if budget.is_set else comparison
+                )
+
+            return list(map(one, contests))
 
         outcomes = place.on_each(store_folder, progress, measure)
     for outcome in outcomes:
@@ -165,6 +180,32 @@ def command(
     else:
         console().print(verdicts(judged))
     return EXIT_CODES[judged.verdict]
+
+
+def _configured(config: CheckConfig | None) -> tuple[str, ...]:
+    """Return the networks that the project names.
+
+    Raises:
+        UsageError: it names none, or the paths in its file would not lead to them from here.
+    """
+    if config is None or not config.networks:
+        where = f"under [check] in {config.path}" if config else "in a groundspeed.toml"
+        raise UsageError(
+            f"what is to be checked? Name networks or folders of artifacts, here or {where} "
+            "('groundspeed init' writes one)"
+        )
+    if config.path.resolve().parent != Path.cwd():
+        raise UsageError(
+            f"the networks of {config.path} are named from its folder: run the command there"
+        )
+    return config.networks
+
+
+def _budget(config: CheckConfig | None, contest: Contest) -> Budget:
+    from groundspeed.deploy.gate.budgets import Budget
+
+    source = contest.candidate.manifest.source
+    return config.budget_of(source.spec, source.name) if config else Budget()
 
 
 def _candidates(
@@ -257,4 +298,5 @@ def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
         "smallest": comparison.smallest,
         "pair_s": comparison.pair_s,
         "reason": reason(comparison, rules),
+        "budget": comparison.spent,
     }

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
     "guidelines": "Measure whether the ShuffleNet V2 paper's guidelines hold on a device.",
     "history": "List what was measured before.",
+    "init": "Write a groundspeed.toml and a CI workflow that checks each commit.",
     "inspect": "Show what a network's layers cost on paper.",
     "models": "List the networks that come with Groundspeed.",
     "predict": "Predict a network's latency on a device that was characterized.",

@@ -72,8 +72,6 @@ class Share(click.ParamType[float]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Return the share as a number above 0 and below 1."""
-        if isinstance(value, float):
-            return value
         text = str(value).strip()
         try:
             number = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)

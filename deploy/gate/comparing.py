@@ -16,6 +16,7 @@ from statistics import median
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.execution import GIVE_UP_AFTER
+from groundspeed.deploy.gate.budgets import Spent
 from groundspeed.deploy.gate.decision import Rules, Verdict, judge
 from groundspeed.deploy.gate.e_process import EProcess
 from groundspeed.deploy.gate.evidence import Evidence, SequentialTest, least_level
@@ -106,6 +107,7 @@ class Comparison:
         pair_s: what a pair took, in seconds; None without pairs.
         result: the launches; None when there was nothing to measure.
         problem: why there is no evidence; "" when there is.
+        spent: how the candidate stands to its budget.
     """
 
     contest: Contest
@@ -117,6 +119,7 @@ class Comparison:
     pair_s: float | None = None
     result: RunResult | None = None
     problem: str = ""
+    spent: tuple[Spent, ...] = ()
 
     @property
     def ratio(self) -> float | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from groundspeed.deploy.gate.budgets import Budget, spend
 from groundspeed.deploy.gate.comparing import Comparison, slowdown_level
 from groundspeed.deploy.gate.decision import Rules, Verdict, holm, judge, overall
+from groundspeed.deploy.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,9 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all; what has no baseline is not shown to be as fast as before."""
+        """The worst of all, budgets too; what has no baseline is not shown to be as fast."""
         verdicts = [one.verdict for one in self.comparisons]
+        verdicts += [spent.verdict for one in self.comparisons for spent in one.spent]
         return overall(verdicts + [Verdict.INCONCLUSIVE for _ in self.missing])
 
 
@@ -47,3 +50,26 @@ def gather(
         for one, slower in zip(comparisons, shown, strict=True)
     ]
     return Judged(comparisons=tuple(final), missing=tuple(missing), rules=rules)
+
+
+def held_to(comparison: Comparison, budget: Budget, store: Store, rules: Rules) -> Comparison:
+    """Return a comparison with how its candidate stands to a budget.
+
+    A file that is its own baseline and was launched for the budget alone did not become slower.
+    """
+    artifact = comparison.contest.candidate
+    result = comparison.result
+    spent = spend(
+        budget,
+        artifact,
+        result.cells[1].launches if result else (),
+        store.newest_evaluation(artifact.id),
+        level=rules.level,
+    )
+    is_same = comparison.contest.is_same
+    return replace(
+        comparison,
+        verdict=Verdict.PASS if is_same else comparison.verdict,
+        is_faster=comparison.is_faster and not is_same,
+        spent=tuple(spent),
+    )

@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import ratio, reason, title
+from groundspeed.deploy.report.check_text import budget, ratio, reason, title
 
 
 def junit(judged: Judged) -> str:
     """Return the verdicts as a JUnit document."""
-    verdicts = [one.verdict for one in judged.comparisons]
+    spent = [(one, each) for one in judged.comparisons for each in one.spent]
+    verdicts = [one.verdict for one in judged.comparisons] + [each.verdict for _, each in spent]
     suite = ElementTree.Element(
         "testsuite",
         name="groundspeed check",
@@ -26,6 +27,8 @@ def junit(judged: Judged) -> str:
     for one in judged.comparisons:
         said = " ".join(part for part in (ratio(one), reason(one, judged.rules)) if part)
         _case(suite, title(one), one.verdict, said)
+    for one, each in spent:
+        _case(suite, f"{title(one)}: {each.name}", each.verdict, budget(each))
     for name in judged.missing:
         _case(suite, name, Verdict.INCONCLUSIVE, "the baseline has no such file")
     ElementTree.indent(suite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import change, ratio, reason, title
+from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title
 
 _MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 
@@ -31,6 +31,12 @@ def markdown(judged: Judged) -> str:
     unknown = f"{_MARKS[Verdict.INCONCLUSIVE]} {Verdict.INCONCLUSIVE}"
     lines += [
         _row(name, "", "", "", unknown, "the baseline has no such file") for name in judged.missing
+    ]
+    lines += [
+        _row(f"{title(one)}: budget", "", "", "", f"{_MARKS[spent.verdict]} {spent.verdict}", words)
+        for one in judged.comparisons
+        for spent in one.spent
+        for words in [budget(spent)]
     ]
     rules = judged.rules
     lines += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from groundspeed.deploy.gate.budgets import Spent
 from groundspeed.deploy.gate.comparing import Comparison
 from groundspeed.deploy.gate.decision import Rules, Verdict, pairs_needed
 from groundspeed.deploy.report.text import threads
@@ -59,3 +60,36 @@ def _wanted(comparison: Comparison, rules: Rules) -> str:
         f"{rules.pairs} pairs at this scatter show {change(smallest)} in 95 % of trials: allow "
         f"--pairs {needed} (about {math.ceil(needed * pair_s / 60)} min), or take a quieter device"
     )
+
+
+_UNITS = {
+    "max_ms": "ms",
+    "max_first_run_ms": "ms in the first inference",
+    "max_memory_mb": "MB of memory",
+    "max_mb": "MB in files",
+    "max_error": "of the largest output in error",
+    "min_accuracy": "of samples right",
+}
+_WANTED = {
+    "max_memory_mb": "the device does not say how much it needs",
+    "max_error": "its file was made without a proof ('groundspeed export' makes one)",
+    "min_accuracy": "nobody evaluated this file ('groundspeed eval' does)",
+}
+
+
+def budget(spent: Spent) -> str:
+    """Return "12.3 ms [12.1, 12.5], budget 12: inconclusive"."""
+    unit = _UNITS[spent.name]
+    limit = f"budget {'at least ' if spent.name.startswith('min_') else ''}{spent.limit:g}"
+    if spent.value is None:
+        why = _WANTED.get(spent.name, "no launch gave a result")
+        return f"{limit} {unit}: {spent.verdict}, {why}"
+    ends = ""
+    if spent.low is not None and spent.high is not None and spent.low != spent.high:
+        ends = f" [{spent.low:.4g}, {spent.high:.4g}]"
+    return f"{spent.value:.4g} {unit}{ends}, {limit}: {spent.verdict}"
+
+
+def budgets(comparison: Comparison) -> str:
+    """Return how the candidate stands to all of its budget; "" without one."""
+    return "; ".join(map(budget, comparison.spent))

@@ -285,6 +285,13 @@ class Store:
         found = self._read(query.limit(1))
         return int(found[0].id) if found else None
 
+    def newest_evaluation(self, artifact_id: str) -> StoredEvaluation | None:
+        """Return the newest result of how right an artifact is, on whatever data."""
+        table = schema.evaluation.c
+        query = sa.select(table.id).where(table.artifact_id == artifact_id, table.error.is_(None))
+        found = self._read(query.order_by(table.id.desc()).limit(1))
+        return self.evaluation(found[0].id) if found else None
+
     def evaluation(self, evaluation_id: int) -> StoredEvaluation:
         """Return a stored evaluation.
 
