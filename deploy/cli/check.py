@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundspeed.deploy.cli.check_options import file_options, rules_options
 from groundspeed.deploy.cli.options import (
     float_precisions_option,
     fresh_option,
     json_option,
-    markdown_option,
     network_options,
     runtimes_option,
     store_option,
@@ -24,7 +24,6 @@ from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.project import CheckCommand
-from groundspeed.deploy.cli.values import Share
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from groundspeed.deploy.gate.comparing import Comparison, Contest
     from groundspeed.deploy.gate.config import CheckConfig
     from groundspeed.deploy.gate.decision import Rules
-    from groundspeed.deploy.gate.gate import Judged
     from groundspeed.deploy.store.store import Store
 
 
@@ -47,43 +45,13 @@ if TYPE_CHECKING:
     help="What to compare with: a commit, branch or tag of this git repository, the number of a "
     "stored run, or a folder of artifacts.",
 )
-@click.option(
-    "--margin",
-    type=Share(),
-    default=0.03,
-    show_default="3%",
-    help="The slowdown that must not pass.",
-)
-@click.option(
-    "--level",
-    type=Share(),
-    default=0.01,
-    show_default="1%",
-    help="How often a check may fail when nothing became slower.",
-)
-@click.option(
-    "--pairs",
-    type=click.IntRange(min=5),
-    default=40,
-    show_default=True,
-    help="Pairs of launches of each comparison at most.",
-)
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="Judge by a test that holds for any scatter; it takes more pairs.",
-)
+@rules_options
 @runtimes_option
 @float_precisions_option
 @launch_options
 @network_options
 @fresh_option
-@markdown_option
-@click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the verdicts as JUnit XML.",
-)
+@file_options
 @store_option
 @json_option
 @click.pass_obj
@@ -91,10 +59,7 @@ def command(
     settings: dict[str, Any],
     subjects: tuple[str, ...],
     baseline: str,
-    margin: float,
-    level: float,
-    pairs: int,
-    strict: bool,
+    rules: Rules,
     runtimes: tuple[str, ...],
     precisions: tuple[str, ...],
     threads: tuple[int, ...],
@@ -102,8 +67,7 @@ def command(
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     fresh: bool,
-    markdown: Path | None,
-    junit: Path | None,
+    files: dict[str, Path],
     store_folder: Path,
     as_json: bool,
 ) -> int:
@@ -126,16 +90,15 @@ def command(
     """
     from groundspeed.deploy.gate.baseline import Loaded
     from groundspeed.deploy.gate.comparing import compare
-    from groundspeed.deploy.gate.decision import EXIT_CODES, Rules
+    from groundspeed.deploy.gate.decision import EXIT_CODES
     from groundspeed.deploy.gate.gate import gather, held_to
-    from groundspeed.deploy.report.check_junit import junit as as_junit
-    from groundspeed.deploy.report.check_markdown import markdown as as_markdown
+    from groundspeed.deploy.report.check_files import FILES
+    from groundspeed.deploy.report.check_plain import plain
     from groundspeed.deploy.report.check_terminal import verdicts
     from groundspeed.deploy.store.store import Store
 
     config: CheckConfig | None = settings["check"]
     subjects = subjects or _configured(config)
-    rules = Rules(margin=margin, level=level, pairs=pairs, strict=strict)
     with RunProgress(console(stderr=True)) as progress:
         with Store(store_folder) as store:
             found = _candidates(
@@ -171,12 +134,10 @@ def command(
             raise outcome.error
     comparisons = [one for outcome in outcomes for one in outcome.result or ()]
     judged = gather(comparisons, rules, missing=missing)
-    if markdown is not None:
-        write_atomically(markdown, as_markdown(judged))
-    if junit is not None:
-        write_atomically(junit, as_junit(judged))
+    for name, path in files.items():
+        write_atomically(path, FILES[name](judged))
     if as_json:
-        print_json(_plain(judged))
+        print_json(plain(judged))
     else:
         console().print(verdicts(judged))
     return EXIT_CODES[judged.verdict]
@@ -265,38 +226,3 @@ def _contests(
         if old is None
     ]
     return contests, missing
-
-
-def _plain(judged: Judged) -> dict[str, Any]:
-    """Return verdicts as a dictionary for machines; ratios are candidate over baseline."""
-    return {
-        "verdict": judged.verdict,
-        "rules": judged.rules,
-        "comparisons": [_plain_one(one, judged.rules) for one in judged.comparisons],
-        "without_baseline": judged.missing,
-    }
-
-
-def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
-    from groundspeed.deploy.report.check_text import reason
-
-    contest, seen = comparison.contest, comparison.evidence
-    manifest = contest.candidate.manifest
-    return {
-        "network": manifest.source.name,
-        "runtime": manifest.runtime,
-        "precision": manifest.precision,
-        "threads": contest.threads,
-        "device": comparison.device,
-        "baseline": contest.baseline.id,
-        "candidate": contest.candidate.id,
-        "run": comparison.result.run.id if comparison.result else None,
-        "verdict": comparison.verdict,
-        "is_faster": comparison.is_faster,
-        "ratio": comparison.ratio,
-        "evidence": seen,
-        "smallest": comparison.smallest,
-        "pair_s": comparison.pair_s,
-        "reason": reason(comparison, rules),
-        "budget": comparison.spent,
-    }
