@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from device_tests.host.deploy.shell_link import TOOLBOXES, ShellLink
+from device_tests.host.stand_ins.bench import Bench
 from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
+from groundspeed.deploy.gate.comparing import Contest
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.measurement import Job
 from groundspeed.ops import Op, OpKind
 from groundspeed.runtimes.catalog import RUNTIMES
 
@@ -131,3 +135,28 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeArtifact:
 def link(request: pytest.FixtureRequest, tmp_path: Path) -> ShellLink:
     """Return a link to a folder of this machine, in each of the shells that devices have."""
     return ShellLink(tmp_path, request.param)
+
+
+@pytest.fixture
+def bench(fake_target: LocalTarget) -> Bench:
+    """Return a device whose latencies are known; see there."""
+    return Bench(fake_target.run(Job(action="measure", runtime="any")))
+
+
+@pytest.fixture
+def contest(make_artifact: MakeArtifact) -> Callable[..., Contest]:
+    """Return a function that makes two files, the second slower by a share on that device."""
+
+    def make(slower_by: float = 0.0, *, crash: str = "") -> Contest:
+        def file(name: str, ns: float) -> Artifact:
+            artifact = make_artifact(name)
+            path = artifact.folder / "model.onnx"
+            path.write_text(f"{name} {ns} {'crash' if crash == name else ''}")
+            files = (File.of("model", path),)
+            return dataclasses.replace(
+                artifact, manifest=dataclasses.replace(artifact.manifest, files=files)
+            )
+
+        return Contest(baseline=file("old", 1e6), candidate=file("new", 1e6 * (1 + slower_by)))
+
+    return make

@@ -8,76 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from groundspeed.artifact import Artifact, File
+from device_tests.host.stand_ins.bench import Bench
+from groundspeed.artifact import Artifact
 from groundspeed.deploy.gate.comparing import Comparison, Contest, compare, slowdown_level
 from groundspeed.deploy.gate.decision import Rules, Verdict
 from groundspeed.deploy.gate.gate import gather
 from groundspeed.deploy.plan import Stop
 from groundspeed.deploy.store.store import Store
-from groundspeed.deploy.targets.local import LocalTarget
-from groundspeed.deploy.targets.target import OnProgress
-from groundspeed.errors import DeviceLost, GroundspeedError, UsageError
-from groundspeed.measurement import Job, Launch, Machine
+from groundspeed.errors import DeviceLost, UsageError
 
 MakeArtifact = Callable[..., Artifact]
 
 RULES = Rules()
-
-
-class Bench:
-    """A device on which files take what is written in them, with scatter from launch to launch."""
-
-    name = "bench"
-
-    def __init__(self, template: Launch, *, scatter: float = 0.02, seed: int = 0) -> None:
-        self.template = template
-        self.scatter = scatter
-        self.random = np.random.default_rng(seed)
-        self.order: list[str] = []
-        self.load: Callable[[int], float] = lambda launch: 1.0
-        self.lost_at: int | None = None
-
-    def facts(self) -> Machine:
-        return self.template.machine
-
-    def run(self, job: Job, on_progress: OnProgress | None = None) -> Launch:
-        if len(self.order) == self.lost_at:
-            self.lost_at = None
-            raise DeviceLost("the cable was pulled")
-        assert job.files is not None
-        said = job.files["model"].read_text().split()
-        self.order.append(said[0])
-        if "crash" in said:
-            raise GroundspeedError("the process died")
-        factor = self.load(len(self.order)) * np.exp(self.scatter * self.random.standard_normal())
-        return dataclasses.replace(
-            self.template,
-            runtime=job.runtime,
-            options=job.options,
-            samples_ns=(round(float(said[1]) * factor),) * 3,
-        )
-
-
-@pytest.fixture
-def bench(fake_target: LocalTarget) -> Bench:
-    return Bench(fake_target.run(Job(action="measure", runtime="any")))
-
-
-@pytest.fixture
-def contest(make_artifact: MakeArtifact) -> Callable[..., Contest]:
-    def make(slower_by: float = 0.0, *, crash: str = "") -> Contest:
-        def file(name: str, ns: float) -> Artifact:
-            artifact = make_artifact(name)
-            path = artifact.folder / "model.onnx"
-            path.write_text(f"{name} {ns} {'crash' if crash == name else ''}")
-            files = (File.of("model", path),)
-            return dataclasses.replace(
-                artifact, manifest=dataclasses.replace(artifact.manifest, files=files)
-            )
-
-        return Contest(baseline=file("old", 1e6), candidate=file("new", 1e6 * (1 + slower_by)))
-
-    return make
 
 
 def run(one: Contest, store: Store, bench: Bench, rules: Rules = RULES) -> Comparison:
