@@ -91,7 +91,9 @@ def command(
     from groundspeed.deploy.gate.baseline import Loaded
     from groundspeed.deploy.gate.comparing import compare
     from groundspeed.deploy.gate.decision import EXIT_CODES
+    from groundspeed.deploy.gate.files import files_of
     from groundspeed.deploy.gate.gate import gather, held_to
+    from groundspeed.deploy.gate.ledger import trusted
     from groundspeed.deploy.report.check_files import FILES
     from groundspeed.deploy.report.check_plain import plain
     from groundspeed.deploy.report.check_terminal import verdicts
@@ -101,8 +103,14 @@ def command(
     subjects = subjects or _configured(config)
     with RunProgress(console(stderr=True)) as progress:
         with Store(store_folder) as store:
-            found = _candidates(
-                subjects, runtimes, precisions, input_shapes, weights, store, progress
+            found = files_of(
+                subjects,
+                runtimes=runtimes,
+                precisions=precisions,
+                input_shapes=input_shapes,
+                weights=weights,
+                store=store,
+                on_progress=progress.say,
             )
             loaded = Loaded(input_shapes=input_shapes, weights=weights)
             contests, missing = _contests(baseline, found, threads, loaded, store, progress)
@@ -126,7 +134,7 @@ def command(
                     held_to(comparison, budget, here.store, rules) if budget.is_set else comparison
                 )
 
-            return list(map(one, contests))
+            return trusted([one(contest) for contest in contests], here.store, rules)
 
         outcomes = place.on_each(store_folder, progress, measure)
     for outcome in outcomes:
@@ -167,37 +175,6 @@ def _budget(config: CheckConfig | None, contest: Contest) -> Budget:
 
     source = contest.candidate.manifest.source
     return config.budget_of(source.spec, source.name) if config else Budget()
-
-
-def _candidates(
-    subjects: Sequence[str],
-    runtimes: tuple[str, ...],
-    precisions: tuple[str, ...],
-    input_shapes: tuple[tuple[int, ...], ...],
-    weights: Path | None,
-    store: Store,
-    progress: RunProgress,
-) -> list[Artifact]:
-    """Return the files to judge: those in folders, and those that networks export to now."""
-    from groundspeed.artifact import Artifact
-    from groundspeed.deploy import running
-    from groundspeed.deploy.gate.files import candidates
-
-    folders = [subject for subject in subjects if Path(subject).is_dir()]
-    found = [store.keep(Artifact.open(Path(folder))) for folder in folders]
-    networks = [subject for subject in subjects if subject not in folders]
-    if networks:
-        work = running.prepare(
-            networks,
-            runtimes=runtimes,
-            precisions=precisions,
-            folder=store.folder / "exports",
-            input_shapes=input_shapes,
-            weights=weights,
-            on_progress=progress.say,
-        )
-        found += candidates(work, store=store, on_progress=progress.say)
-    return found
 
 
 def _contests(

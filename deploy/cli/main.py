@@ -16,6 +16,7 @@ from groundspeed.errors import GroundspeedError
 # name -> module and one-line help: `groundspeed --help` lists them without importing any.
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
+    "calibrate": "Compare files with themselves: how small a change can a device show?",
     "characterize": "Profile networks on a device, so that others can be predicted there.",
     "check": "Say whether networks became slower than a baseline, for CI.",
     "completion": "Print the shell's completion script.",

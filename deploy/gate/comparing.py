@@ -17,10 +17,9 @@ from groundspeed.artifact import Artifact
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.execution import GIVE_UP_AFTER
 from groundspeed.deploy.gate.budgets import Spent
-from groundspeed.deploy.gate.decision import Rules, Verdict, judge
-from groundspeed.deploy.gate.e_process import EProcess
-from groundspeed.deploy.gate.evidence import Evidence, SequentialTest, least_level
-from groundspeed.deploy.gate.group_sequential import GroupSequential
+from groundspeed.deploy.gate.calibration import Calibration
+from groundspeed.deploy.gate.decision import Rules, Verdict, judge, test_of
+from groundspeed.deploy.gate.evidence import Evidence, least_level
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.plan import Cell, Plan, Settings
 from groundspeed.deploy.results import CellResult, RunResult
@@ -108,6 +107,8 @@ class Comparison:
         result: the launches; None when there was nothing to measure.
         problem: why there is no evidence; "" when there is.
         spent: how the candidate stands to its budget.
+        calibration: what files that were compared with themselves there came to; None when none
+            were, under the same setting.
     """
 
     contest: Contest
@@ -120,16 +121,12 @@ class Comparison:
     result: RunResult | None = None
     problem: str = ""
     spent: tuple[Spent, ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def ratio(self) -> float | None:
         """Candidate's latency over the baseline's, the geometric mean of all pairs."""
         return None if self.evidence is None else math.exp(self.evidence.estimate)
-
-
-def test_of(rules: Rules) -> SequentialTest:
-    """Return the way to judge pairs that rules ask for."""
-    return EProcess() if rules.strict else GroupSequential()
 
 
 def compare(

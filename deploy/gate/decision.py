@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groundspeed.deploy.gate.evidence import Evidence
+from groundspeed.deploy.gate.e_process import EProcess
+from groundspeed.deploy.gate.evidence import Evidence, SequentialTest
+from groundspeed.deploy.gate.group_sequential import GroupSequential
 
 
 class Verdict(enum.StrEnum):
@@ -41,6 +43,11 @@ class Rules:
     level: float = 0.01
     pairs: int = 40
     strict: bool = False
+
+
+def test_of(rules: Rules) -> SequentialTest:
+    """Return the way to judge pairs that rules ask for."""
+    return EProcess() if rules.strict else GroupSequential()
 
 
 def judge(evidence: Evidence, margin: float, *, is_slower: bool | None = None) -> Verdict:

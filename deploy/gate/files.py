@@ -4,14 +4,58 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from groundspeed import __version__
 from groundspeed.artifact import Artifact, Manifest, Source
-from groundspeed.deploy import revision
+from groundspeed.deploy import revision, running
 from groundspeed.deploy.plan import Cell, Plan, Settings, Stop, product
 from groundspeed.deploy.running import Work
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
+
+
+def files_of(
+    subjects: Sequence[str],
+    *,
+    runtimes: Sequence[str],
+    precisions: Sequence[str],
+    input_shapes: tuple[tuple[int, ...], ...],
+    weights: Path | None,
+    store: Store,
+    on_progress: Callable[[str], None],
+) -> list[Artifact]:
+    """Return the files that somebody names: those in folders, and those of networks as they are.
+
+    Args:
+        subjects: folders of artifacts, and networks.
+        runtimes: of the networks' files.
+        precisions: of the networks' files.
+        input_shapes: of networks; none leaves them to the network.
+        weights: state dict of networks.
+        store: where the files are, or go.
+        on_progress: called with a sentence about what takes long.
+
+    Raises:
+        ArtifactError: a folder is no artifact.
+        UsageError: there is no such network.
+        ExportError: a file cannot be made.
+    """
+    folders = [subject for subject in subjects if Path(subject).is_dir()]
+    found = [store.keep(Artifact.open(Path(folder))) for folder in folders]
+    networks = [subject for subject in subjects if subject not in folders]
+    if networks:
+        work = running.prepare(
+            networks,
+            runtimes=tuple(runtimes),
+            precisions=tuple(precisions),
+            folder=store.folder / "exports",
+            input_shapes=input_shapes,
+            weights=weights,
+            on_progress=on_progress,
+        )
+        found += candidates(work, store=store, on_progress=on_progress)
+    return found
 
 
 def candidates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title
+from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title, trust
 
 _MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 
@@ -39,6 +39,8 @@ def markdown(judged: Judged) -> str:
         for words in [budget(spent)]
     ]
     rules = judged.rules
+    trusts = [f"- {title(one)}: {trust(one)}." for one in judged.comparisons if trust(one)]
+    lines += ["", *trusts] if trusts else []
     lines += [
         "",
         f"Old and new files were launched in pairs, in the order of a coin. No verdict here is a "

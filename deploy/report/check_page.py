@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from groundspeed import __version__
-from groundspeed.deploy.gate.comparing import Comparison, log_ratios, test_of
-from groundspeed.deploy.gate.decision import Rules
+from groundspeed.deploy.gate.comparing import Comparison, log_ratios
+from groundspeed.deploy.gate.decision import Rules, test_of
 from groundspeed.deploy.gate.evidence import Evidence
 from groundspeed.deploy.gate.gate import Judged
 from groundspeed.deploy.report import check_text

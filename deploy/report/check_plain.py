@@ -7,7 +7,7 @@ from typing import Any
 from groundspeed.deploy.gate.comparing import Comparison, log_ratios
 from groundspeed.deploy.gate.decision import Rules
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import reason
+from groundspeed.deploy.report.check_text import reason, trust
 
 
 def plain(judged: Judged) -> dict[str, Any]:
@@ -41,6 +41,8 @@ def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
         "pairs": _pairs(comparison),
         "reason": reason(comparison, rules),
         "budget": comparison.spent,
+        "calibration": comparison.calibration,
+        "trust": trust(comparison),
     }
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budgets, change, ratio, reason, title
+from groundspeed.deploy.report.check_text import budgets, change, ratio, reason, title, trust
 
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -31,6 +31,7 @@ def verdicts(judged: Judged) -> RenderableType:
         table.add_row(escape(name), "", "", "", _word(Verdict.INCONCLUSIVE))
     reasons = [f"{title(one)}: {reason(one, judged.rules)}" for one in judged.comparisons]
     reasons += [f"{title(one)}: {budgets(one)}" for one in judged.comparisons if one.spent]
+    reasons += [f"{title(one)}: {trust(one)}" for one in judged.comparisons if trust(one)]
     reasons += [f"{name}: the baseline has no such file" for name in judged.missing]
     return Group(table, "", *map(escape, reasons), "", _word(judged.verdict))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from groundspeed.deploy.gate.budgets import Spent
+from groundspeed.deploy.gate.calibration import stale
 from groundspeed.deploy.gate.comparing import Comparison
 from groundspeed.deploy.gate.decision import Rules, Verdict, pairs_needed
 from groundspeed.deploy.report.text import threads
@@ -59,6 +60,26 @@ def _wanted(comparison: Comparison, rules: Rules) -> str:
     return (
         f"{rules.pairs} pairs at this scatter show {change(smallest)} in 95 % of trials: allow "
         f"--pairs {needed} (about {math.ceil(needed * pair_s / 60)} min), or take a quieter device"
+    )
+
+
+def trust(comparison: Comparison) -> str:
+    """Return how often files that were compared with themselves there came out wrong.
+
+    "" where nothing was measured.
+    """
+    if comparison.result is None:
+        return ""
+    known, again = comparison.calibration, f"'groundspeed calibrate --on {comparison.device}'"
+    if known is None:
+        return f"never calibrated there: {again} tells how often equal files fail"
+    candidate = comparison.result.cells[1]
+    key = next((one.comparability for one in candidate.stored if one.comparability), None)
+    if key is not None and (why := stale(known, key, candidate.launches)):
+        return f"the calibration is stale ({why}): run {again} again"
+    return (
+        f"of {known.comparisons} null comparisons there {known.fails} failed (at most "
+        f"{known.bound:.1%} do), pairs scatter by {known.deviation:.1%}"
     )
 
 
