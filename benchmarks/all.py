@@ -26,6 +26,10 @@ ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "planted_faults": (0, ()),
     "attribution_truth": (0, ("squeezenet1_1", "shufflenet_v2_x1_0", "--budget", "60")),
     "counterfactual_null": (0, ("--repetitions", "10")),
+    "gate_trials": (0, ("--trials", "5", "--pairs", "10")),
+    "gate_rules": (0, ("--trials", "4", "--window", "10")),
+    "gate_disturbances": (0, ("--only", "kill", "--pairs", "10")),
+    "change_points": (0, ("--repetitions", "5")),
     "native_agent": (None, ("--pairs", "4", "--runs", "200")),
     "devices": (1, ("--rounds", "3")),
 }

@@ -6,6 +6,7 @@ import itertools
 import json
 from dataclasses import dataclass
 
+from groundspeed.deploy.comparability import Key
 from groundspeed.deploy.statistics import Interval, estimate, interval
 from groundspeed.deploy.store.store import Store
 from groundspeed.documents import from_plain
@@ -24,6 +25,8 @@ class Entry:
         artifact_id: the file that was measured; the store still has it.
         machine: where.
         comparability: digest of what must be equal in entries that are compared.
+        key: what the digest is of.
+        revision: commit of the user's repository; None when it was not known.
         estimate_ns: geometric mean of the launches' medians.
         interval: of the estimate, over launches; None for a single one.
         launches: how many.
@@ -39,6 +42,8 @@ class Entry:
     artifact_id: str
     machine: Machine
     comparability: str
+    key: Key
+    revision: str | None
     estimate_ns: float
     interval: Interval | None
     launches: int
@@ -76,6 +81,8 @@ def history(
                 artifact_id=first.artifact_id,
                 machine=machine,
                 comparability=first.comparability_digest,
+                key=json.loads(first.comparability),
+                revision=first.revision,
                 estimate_ns=estimate(medians),
                 interval=interval(medians),
                 launches=len(medians),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
@@ -15,20 +16,30 @@ from groundspeed.deploy.cli.options import (
 )
 from groundspeed.deploy.cli.output import console, print_json
 
+if TYPE_CHECKING:
+    from groundspeed.deploy.history import Entry
+
 
 @click.command()
 @click.argument("network", required=False)
 @click.option("--runtime", help="Only this runtime.")
+@click.option("--series", "as_series", is_flag=True, help="Show series, and where they changed.")
 @emulated_option
 @store_option
 @json_option
 def command(
-    network: str | None, runtime: str | None, emulated: bool, store_folder: Path, as_json: bool
+    network: str | None,
+    runtime: str | None,
+    as_series: bool,
+    emulated: bool,
+    store_folder: Path,
+    as_json: bool,
 ) -> None:
     """List what was measured before, the oldest first, optionally of one NETWORK only.
 
     Entries with the same key were measured alike (device, system, runtime build, threads,
-    governor), in n launches; a number from yesterday is history, no evidence of a regression.
+    governor), in n launches; a number from yesterday is history, no evidence of a regression. With
+    --series, those with the same key are one line each, with the commits between which it changed.
 
     \b
     Example:
@@ -40,6 +51,9 @@ def command(
 
     with Store(existing_store(store_folder)) as store:
         entries = history(store, network=network, runtime=runtime, emulated=emulated)
+    if as_series:
+        _show_series(entries, as_json=as_json)
+        return
     if as_json:
         print_json(entries)
         return
@@ -62,3 +76,15 @@ def command(
             entry.comparability[:6],
         )
     console().print(table)
+
+
+def _show_series(entries: list[Entry], *, as_json: bool) -> None:
+    from groundspeed.deploy.report.trends import of_series
+    from groundspeed.deploy.trends.series import series
+
+    found = series(entries)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        console().print("\n".join([*of_series(one), ""]))

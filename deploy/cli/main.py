@@ -17,6 +17,7 @@ from groundspeed.errors import GroundspeedError
 COMMANDS = {
     "bench": "Measure the latency of exported files.",
     "calibrate": "Compare files with themselves: how small a change can a device show?",
+    "changes": "Find where the series of a table changed their level.",
     "characterize": "Profile networks on a device, so that others can be predicted there.",
     "check": "Say whether networks became slower than a baseline, for CI.",
     "completion": "Print the shell's completion script.",
@@ -41,6 +42,7 @@ EXTRAS = {
     "onnx": "to-onnx",
     "onnxscript": "to-onnx",
     "onnxsim": "to-onnx",
+    "ruptures": "history",
     "safetensors": "models",
     "torch": "models",
 }

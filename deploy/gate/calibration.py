@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundspeed.deploy import comparability
-from groundspeed.deploy.gate.decision import Rules, test_of
+from groundspeed.deploy.gate.decision import Rules, sequential_test
 from groundspeed.measurement import Launch
 
 CONFIDENCE = 0.95
@@ -58,7 +58,7 @@ class Calibration:
 
     def smallest(self, pairs: int, rules: Rules) -> float:
         """Return the change (as a logarithm) that so many pairs show in 95 % of trials."""
-        return test_of(rules).smallest(self.deviation, pairs=pairs, level=rules.level)
+        return sequential_test(rules).smallest(self.deviation, pairs=pairs, level=rules.level)
 
 
 def stale(calibration: Calibration, key: comparability.Key, launches: Sequence[Launch]) -> str:

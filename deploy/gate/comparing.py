@@ -18,7 +18,7 @@ from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.execution import GIVE_UP_AFTER
 from groundspeed.deploy.gate.budgets import Spent
 from groundspeed.deploy.gate.calibration import Calibration
-from groundspeed.deploy.gate.decision import Rules, Verdict, judge, test_of
+from groundspeed.deploy.gate.decision import Rules, Verdict, judge, sequential_test
 from groundspeed.deploy.gate.evidence import Evidence, least_level
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.plan import Cell, Plan, Settings
@@ -169,7 +169,7 @@ def compare(
             problem="candidate and baseline are the same file, to the last byte",
         )
     known = {one.id: one for one in (contest.baseline, contest.candidate)}
-    level, test = rules.level / family, test_of(rules)
+    level, test = rules.level / family, sequential_test(rules)
 
     def decided(launches: Sequence[Sequence[StoredLaunch]]) -> bool:
         old, new = (_medians(each) for each in launches)
@@ -234,7 +234,7 @@ def conclude(contest: Contest, result: RunResult, rules: Rules, *, family: int) 
                 result=result,
                 problem=f"{who} cannot be run: {reason}",
             )
-    level, test = rules.level / family, test_of(rules)
+    level, test = rules.level / family, sequential_test(rules)
     logs = log_ratios(old.medians_ns, new.medians_ns)
     seen = test.examine(logs, most=rules.pairs, level=level)
     smallest = None
@@ -260,7 +260,7 @@ def slowdown_level(comparison: Comparison, rules: Rules) -> float:
     if comparison.result is None or comparison.evidence is None:
         return 0.0 if comparison.verdict is Verdict.FAIL else 1.0
     logs = log_ratios(*(cell.medians_ns for cell in comparison.result.cells))
-    return least_level(test_of(rules), logs, 0.0, most=rules.pairs, sign=1)
+    return least_level(sequential_test(rules), logs, 0.0, most=rules.pairs, sign=1)
 
 
 def log_ratios(old_ns: Mapping[int, float], new_ns: Mapping[int, float]) -> list[float]:

@@ -45,7 +45,7 @@ class Rules:
     strict: bool = False
 
 
-def test_of(rules: Rules) -> SequentialTest:
+def sequential_test(rules: Rules) -> SequentialTest:
     """Return the way to judge pairs that rules ask for."""
     return EProcess() if rules.strict else GroupSequential()
 

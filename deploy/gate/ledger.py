@@ -20,7 +20,7 @@ from groundspeed.deploy.gate.calibration import (
     without_shapes,
 )
 from groundspeed.deploy.gate.comparing import Comparison, log_ratios
-from groundspeed.deploy.gate.decision import Rules, Verdict, judge, test_of
+from groundspeed.deploy.gate.decision import Rules, Verdict, judge, sequential_test
 from groundspeed.deploy.results import RunResult
 from groundspeed.deploy.store.store import Store
 from groundspeed.measurement import Launch
@@ -129,7 +129,7 @@ def _calibration(group: Sequence[RunResult], rules: Rules) -> Calibration:
 
 
 def _judged(logs: np.ndarray, rules: Rules) -> tuple[Verdict, bool]:
-    seen = test_of(rules).examine(
+    seen = sequential_test(rules).examine(
         logs.tolist(), most=max(rules.pairs, len(logs)), level=rules.level
     )
     return judge(seen, rules.margin), seen.high < 0.0

@@ -9,7 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from groundspeed import __version__
 from groundspeed.deploy.gate.comparing import Comparison, log_ratios
-from groundspeed.deploy.gate.decision import Rules, test_of
+from groundspeed.deploy.gate.decision import Rules, sequential_test
 from groundspeed.deploy.gate.evidence import Evidence
 from groundspeed.deploy.gate.gate import Judged
 from groundspeed.deploy.report import check_text
@@ -66,7 +66,7 @@ def picture(comparison: Comparison, rules: Rules) -> go.Figure:
 def _looks(comparison: Comparison, logs: Sequence[float], rules: Rules) -> list[Evidence]:
     """Return the evidence at each look, as it was when the comparison came to it."""
     assert comparison.evidence is not None
-    test, level = test_of(rules), comparison.evidence.level
+    test, level = sequential_test(rules), comparison.evidence.level
     return [
         test.examine(logs[:look], most=rules.pairs, level=level)
         for look in test.looks(rules.pairs)

@@ -223,8 +223,9 @@ class Store:
         """Return one row per latency launch that gave a result, by run, cell and round.
 
         No sample is read: the columns are ``run_id``, ``started_at`` (of the run), ``finished_at``,
-        ``ordinal``, ``network``, ``runtime``, ``precision``, ``threads``, ``artifact_id``,
-        ``comparability_digest``, ``machine`` (JSON) and ``median_ns``.
+        ``revision``, ``ordinal``, ``network``, ``runtime``, ``precision``, ``threads``,
+        ``artifact_id``, ``comparability_digest``, ``comparability`` (JSON), ``machine`` (JSON) and
+        ``median_ns``.
         """
         run, cell, launch, machine = schema.run.c, schema.cell.c, schema.launch.c, schema.machine.c
         query = (
@@ -232,6 +233,7 @@ class Store:
                 cell.run_id,
                 run.started_at,
                 run.finished_at,
+                run.revision,
                 cell.ordinal,
                 cell.network,
                 cell.runtime,
@@ -239,6 +241,7 @@ class Store:
                 cell.threads,
                 cell.artifact_id,
                 launch.comparability_digest,
+                launch.comparability,
                 machine.document.label("machine"),
                 launch.median_ns,
             )
