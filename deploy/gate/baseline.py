@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from groundspeed.artifact import MANIFEST, Artifact
 from groundspeed.deploy import revision
-from groundspeed.deploy.gate.files import remember
+from groundspeed.deploy.gate.files import made_files, remember
 from groundspeed.deploy.store.store import Store
 from groundspeed.errors import CheckError, UsageError
 
@@ -89,7 +89,7 @@ def _artifacts(
             f"there is no baseline '{name}': it is no folder, no commit, branch or tag of the git "
             "repository here, and no number of a stored run ('groundspeed history' lists them)"
         )
-    stored = _of_runs(store, [run.id for run in store.runs_at(commit)])
+    stored = _of_runs(store, [run.id for run in store.runs_at(commit) if made_files(run)])
     missing = {_identity(one) for one in candidates} - {_identity(one) for one in stored}
     if missing:
         specs = sorted({one.manifest.source.spec for one in candidates})
@@ -99,14 +99,17 @@ def _artifacts(
 
 
 def _of_runs(store: Store, run_ids: Iterable[int]) -> list[Artifact]:
-    """Return the files of runs, those of the first run last, so that they win."""
+    """Return the files of runs: those of the first run last, so that they win.
+
+    A run that compared two files has the candidate last, and that is the one that it was about.
+    """
     identities = [
         cell.artifact_id
-        for run_id in run_ids
+        for run_id in reversed(list(run_ids))
         for cell in store.cells(store.run(run_id))
         if cell.artifact_id is not None
     ]
-    return [store.artifact(each) for each in reversed(list(dict.fromkeys(identities)))]
+    return [store.artifact(each) for each in identities]
 
 
 def _of_folder(folder: Path) -> list[Artifact]:

@@ -11,6 +11,7 @@ from groundspeed.artifact import Artifact, Manifest, Source
 from groundspeed.deploy import revision, running
 from groundspeed.deploy.plan import Cell, Plan, Settings, Stop, product
 from groundspeed.deploy.running import Work
+from groundspeed.deploy.store.rows import StoredRun
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
 
@@ -110,6 +111,12 @@ def remember(
     for stored, artifact in zip(store.cells(run), artifacts, strict=True):
         store.set_artifact([stored.id], artifact.id)
     store.finish_run(run.id, Stop.NOTHING)
+
+
+def made_files(run: StoredRun) -> bool:
+    """Return whether a run is about files that were made of networks, and not about any files."""
+    cells = run.plan.cells
+    return not run.plan.target or all(cell.artifact_id is None for cell in cells)
 
 
 def _stored(

@@ -116,7 +116,8 @@ def _step(before: Floats, after: Floats, index: int) -> Step | None:
 def _drift(logs: Floats, edges: Sequence[int]) -> float | None:
     """Return the whole change of a series along a line, where that describes it better.
 
-    By Schwarz's criterion (1978) for errors after Laplace: a step takes two numbers, a slope one.
+    By Schwarz's criterion (1978) for errors after Laplace: each step beyond the first takes two
+    numbers more than a line has.
     """
     from scipy.stats import theilslopes
 
@@ -125,7 +126,7 @@ def _drift(logs: Floats, edges: Sequence[int]) -> float | None:
     line = float(np.abs(logs - intercept - slope * times).sum())
     parts = [logs[start:end] for start, end in itertools.pairwise(edges)]
     steps = sum(float(np.abs(part - np.median(part)).sum()) for part in parts)
-    more = 2 * (len(parts) - 1) - 1
+    more = 2 * (len(parts) - 2)
     if line > steps * math.exp(more * math.log(many) / many):
         return None
     return math.exp(slope * (many - 1))

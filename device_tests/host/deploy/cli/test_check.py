@@ -46,12 +46,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def unchanged(project: Path, groundspeed: Groundspeed) -> subprocess.CompletedProcess[str]:
+    """The first check in the project, of what did not change."""
+    return groundspeed("check", "net.py:build", "--baseline", "HEAD", *RULES, cwd=project)
+
+
 def test_what_did_not_change_passes_without_a_launch(
-    project: Path, groundspeed: Groundspeed
+    unchanged: subprocess.CompletedProcess[str],
 ) -> None:
-    done = groundspeed("check", "net.py:build", "--baseline", "HEAD", *RULES, cwd=project)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    assert unchanged.returncode == 0, unchanged.stderr
+    said = json.loads(unchanged.stdout)
     assert said["verdict"] == "pass"
     (one,) = said["comparisons"]
     assert one["baseline"] == one["candidate"]
@@ -79,24 +84,37 @@ def test_a_changed_network_is_measured_beside_the_old_one(
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_what_is_stored_is_not_exported_again(project: Path, groundspeed: Groundspeed) -> None:
-    check = ("check", "net.py:build", "--baseline", "HEAD", *RULES)
-    groundspeed(*check, cwd=project)
-    again = groundspeed(*check, cwd=project)
+def test_what_is_stored_is_not_exported_again(
+    project: Path, groundspeed: Groundspeed, unchanged: subprocess.CompletedProcess[str]
+) -> None:
+    assert "exporting" in unchanged.stderr
+    again = groundspeed("check", "net.py:build", "--baseline", "HEAD", *RULES, cwd=project)
     assert again.returncode == 0, again.stderr
     assert "exporting" not in again.stderr
+    assert json.loads(again.stdout)["comparisons"][0]["run"] is None
+
+
+def test_what_was_compared_at_a_commit_is_not_taken_for_its_network(
+    project: Path, groundspeed: Groundspeed, unchanged: subprocess.CompletedProcess[str]
+) -> None:
+    """At HEAD the old file was measured, too, as a baseline."""
+    check = ("check", "net.py:build", "--pairs", "5", *RULES)
+    (old,) = json.loads(groundspeed(*check, "--baseline", "narrow", cwd=project).stdout)[
+        "comparisons"
+    ]
+    (new,) = json.loads(groundspeed(*check, "--baseline", "HEAD", cwd=project).stdout)[
+        "comparisons"
+    ]
+    assert new["baseline"] == old["candidate"] != old["baseline"]
 
 
 def test_a_folder_of_artifacts_is_a_baseline(
-    project: Path, groundspeed: Groundspeed, tmp_path: Path
+    project: Path, groundspeed: Groundspeed, unchanged: subprocess.CompletedProcess[str]
 ) -> None:
-    exported = groundspeed(
-        "export", "net.py:build", "--to", "onnx", "-o", tmp_path / "old", cwd=project
-    )
-    assert exported.returncode == 0, exported.stderr
-    (artifact,) = (tmp_path / "old").iterdir()
-    for subject in ("net.py:build", artifact):
-        done = groundspeed("check", subject, "--baseline", tmp_path / "old", *RULES, cwd=project)
+    (one,) = json.loads(unchanged.stdout)["comparisons"]
+    stored = project / "groundspeed-results/artifacts" / one["candidate"]
+    for subject in ("net.py:build", stored):
+        done = groundspeed("check", subject, "--baseline", stored, *RULES, cwd=project)
         assert done.returncode == 0, done.stderr
 
 
