@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
 @float_precisions_option
 @launch_options
 @network_options
+@click.option(
+    "--blame/--no-blame",
+    default=True,
+    show_default=True,
+    help="Profile both files of what failed, to name the modules that became slower.",
+)
 @fresh_option
 @file_options
 @store_option
@@ -66,6 +73,7 @@ def command(
     place: Place,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
+    blame: bool,
     fresh: bool,
     files: dict[str, Path],
     store_folder: Path,
@@ -90,7 +98,8 @@ def command(
     """
     from groundspeed.deploy.gate.baseline import Loaded
     from groundspeed.deploy.gate.comparing import compare
-    from groundspeed.deploy.gate.decision import EXIT_CODES
+    from groundspeed.deploy.gate.culprits import culprits
+    from groundspeed.deploy.gate.decision import EXIT_CODES, Verdict
     from groundspeed.deploy.gate.files import files_of
     from groundspeed.deploy.gate.gate import gather, held_to
     from groundspeed.deploy.gate.ledger import trusted
@@ -118,6 +127,7 @@ def command(
         def measure(here: Here) -> list[Comparison]:
             def one(contest: Contest) -> Comparison:
                 budget = _budget(config, contest)
+                words = shlex.join(["groundspeed", *sys.argv[1:]])
                 comparison = compare(
                     contest,
                     store=here.store,
@@ -126,13 +136,23 @@ def command(
                     family=len(contests) * len(place.devices),
                     cpus=here.cpus,
                     even_if_same=budget.needs_launches,
-                    command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                    command=words,
                     fresh=fresh,
                     on_event=here.on_event,
                 )
-                return (
-                    held_to(comparison, budget, here.store, rules) if budget.is_set else comparison
-                )
+                if budget.is_set:
+                    comparison = held_to(comparison, budget, here.store, rules)
+                if blame and comparison.verdict is Verdict.FAIL and comparison.evidence:
+                    found = culprits(
+                        contest,
+                        store=here.store,
+                        target=here.target,
+                        cpus=here.cpus,
+                        command=words,
+                        on_event=here.on_event,
+                    )
+                    comparison = replace(comparison, culprits=found)
+                return comparison
 
             return trusted([one(contest) for contest in contests], here.store, rules)
 

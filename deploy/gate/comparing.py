@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import TYPE_CHECKING
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.events import OnEvent
@@ -27,6 +28,9 @@ from groundspeed.deploy.store.rows import StoredLaunch
 from groundspeed.deploy.store.store import Store, machine_id
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundspeed.deploy.gate.culprits import Culprits
 
 LAUNCHES = Settings(
     half_width=0.0,
@@ -109,6 +113,7 @@ class Comparison:
         spent: how the candidate stands to its budget.
         calibration: what files that were compared with themselves there came to; None when none
             were, under the same setting.
+        culprits: why the candidate is slower, where somebody looked.
     """
 
     contest: Contest
@@ -122,6 +127,7 @@ class Comparison:
     problem: str = ""
     spent: tuple[Spent, ...] = ()
     calibration: Calibration | None = None
+    culprits: Culprits | None = None
 
     @property
     def ratio(self) -> float | None:

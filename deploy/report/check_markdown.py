@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title, trust
+from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title, trust, why
 
 _MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 
@@ -41,6 +41,10 @@ def markdown(judged: Judged) -> str:
     rules = judged.rules
     trusts = [f"- {title(one)}: {trust(one)}." for one in judged.comparisons if trust(one)]
     lines += ["", *trusts] if trusts else []
+    for one in judged.comparisons:
+        said = why(one)
+        lines += ["", f"**{title(one)}**: {said[0]}", ""] if said else []
+        lines += [f"- {words}" for words in said[1:]]
     lines += [
         "",
         f"Old and new files were launched in pairs, in the order of a coin. No verdict here is a "

@@ -43,6 +43,7 @@ def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
         "budget": comparison.spent,
         "calibration": comparison.calibration,
         "trust": trust(comparison),
+        "culprits": comparison.culprits,
     }
 
 

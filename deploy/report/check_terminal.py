@@ -8,7 +8,7 @@ from rich.table import Table
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budgets, change, ratio, reason, title, trust
+from groundspeed.deploy.report.check_text import budgets, change, ratio, reason, title, trust, why
 
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -32,6 +32,9 @@ def verdicts(judged: Judged) -> RenderableType:
     reasons = [f"{title(one)}: {reason(one, judged.rules)}" for one in judged.comparisons]
     reasons += [f"{title(one)}: {budgets(one)}" for one in judged.comparisons if one.spent]
     reasons += [f"{title(one)}: {trust(one)}" for one in judged.comparisons if trust(one)]
+    for one in judged.comparisons:
+        reasons += [f"{title(one)}: {words}" for words in why(one)[:1]]
+        reasons += [f"  {words}" for words in why(one)[1:]]
     reasons += [f"{name}: the baseline has no such file" for name in judged.missing]
     return Group(table, "", *map(escape, reasons), "", _word(judged.verdict))
 

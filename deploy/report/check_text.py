@@ -8,6 +8,7 @@ from groundspeed.deploy.gate.budgets import Spent
 from groundspeed.deploy.gate.calibration import stale
 from groundspeed.deploy.gate.comparing import Comparison
 from groundspeed.deploy.gate.decision import Rules, Verdict, pairs_needed
+from groundspeed.deploy.report.check_culprits import sentences
 from groundspeed.deploy.report.text import threads
 
 
@@ -61,6 +62,11 @@ def _wanted(comparison: Comparison, rules: Rules) -> str:
         f"{rules.pairs} pairs at this scatter show {change(smallest)} in 95 % of trials: allow "
         f"--pairs {needed} (about {math.ceil(needed * pair_s / 60)} min), or take a quieter device"
     )
+
+
+def why(comparison: Comparison) -> list[str]:
+    """Return why a comparison failed, in sentences; none where nobody looked."""
+    return sentences(comparison.culprits) if comparison.culprits else []
 
 
 def trust(comparison: Comparison) -> str:
