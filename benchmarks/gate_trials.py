@@ -33,8 +33,8 @@ from groundspeed.deploy.targets.local import LocalTarget
 
 def trials(asked: argparse.Namespace, folder: Path) -> Iterator[Comparison]:
     """Yield what each trial comes to."""
-    old = exported(LAYERS, folder)
-    new = exported(LAYERS + asked.layers, folder) if asked.layers else old
+    old = exported(LAYERS, folder / "old")
+    new = exported(LAYERS + asked.layers, folder / "new") if asked.layers else old
     contest = Contest(baseline=old, candidate=new)
     with Store(folder / "store") as store:
         for number in range(asked.trials):
