@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from groundspeed.deploy.cli.options import json_option
+from groundspeed.deploy.cli.output import print_json
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
 
@@ -82,7 +84,8 @@ _RUNTIMES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "ncnn": "
 @click.argument("networks", nargs=-1, required=True)
 @click.option("--baseline", default="main", show_default=True, help="What to compare with.")
 @click.option("--force", is_flag=True, help="Write over files that exist.")
-def command(networks: tuple[str, ...], baseline: str, force: bool) -> None:
+@json_option
+def command(networks: tuple[str, ...], baseline: str, force: bool, as_json: bool) -> None:
     """Write a groundspeed.toml for NETWORKS, and a GitHub workflow that checks pull requests.
 
     Both lie in the current folder, which should be the root of your repository.
@@ -108,5 +111,9 @@ def command(networks: tuple[str, ...], baseline: str, force: bool) -> None:
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
+    if as_json:
+        print_json({"written": list(texts)})
+        return
+    for path in texts:
         click.echo(f"wrote {path}")
     click.echo("next: commit both, and try it with 'groundspeed check'")
