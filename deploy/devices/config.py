@@ -67,14 +67,23 @@ def read_devices(path: Path | None) -> dict[str, Device]:
     """
     if path is None:
         return {}
+    devices = read_table(path, "devices")
+    return {name: _device(path, name, said) for name, said in devices.items()}
+
+
+def read_table(path: Path, name: str) -> dict[str, Any]:
+    """Return a table of a ``groundspeed.toml``, empty when the file has none of this name.
+
+    Raises:
+        UsageError: the file is no TOML, or the name stands for something else.
+    """
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
-    table = plain.get("devices", {})
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: [devices] must be a table of names and addresses")
-    return {name: _device(path, name, said) for name, said in table.items()}
+        raise UsageError(f"{path}: [{name}] must be a table, not {table!r}")
+    return table
 
 
 def find_device(name: str, devices: Mapping[str, Device]) -> Device:

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundspeed.deploy.devices.config import read_table
 from groundspeed.deploy.gate.budgets import Budget
 from groundspeed.errors import UsageError
 
@@ -66,13 +66,7 @@ def read_check(path: Path, options: Iterable[str]) -> CheckConfig:
     Raises:
         UsageError: the file is no TOML, or sets what there is not, or to what it cannot be.
     """
-    try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    table = plain.get("check", {})
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: [check] must be a table")
+    table = read_table(path, "check")
     known = [SUBJECTS, BUDGETS, *options]
     for key in table:
         _known(key, known, f"{path}: [check] has no setting '{key}'")
