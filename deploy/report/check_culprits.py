@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundspeed.deploy.gate.culprits import Culprits, Moved
-from groundspeed.deploy.report.text import ms
+from groundspeed.deploy.report.text import ms, short
 
 SHOWN = 5
 
@@ -30,7 +30,7 @@ def sentences(found: Culprits) -> list[str]:
 def _line(one: Moved) -> str:
     low, high = _signed(one.difference.low_ns), _signed(one.difference.high_ns)
     name = one.module or "no module"
-    where = f"{name} ({one.line})" if one.line else name
+    where = f"{name} ({short(one.line)})" if one.line else name
     was = ms(one.old_ns) if one.old_ns else "nothing"
     now = ms(one.new_ns) if one.new_ns else "nothing"
     return f"{_signed(one.difference.ns)} [{low}, {high}] ms in {where}: {was} → {now}"

@@ -48,7 +48,7 @@ def markdown(judged: Judged) -> str:
     lines += [
         "",
         f"Old and new files were launched in pairs, in the order of a coin. No verdict here is a "
-        f"false alarm in {1 - rules.level:.0%} of such checks of files that are equally fast; "
+        f"false alarm in {100 * (1 - rules.level):g} % of such checks of files that are equally fast; "
         f'"could show" is the slowdown that {rules.pairs} pairs at this scatter show in 95 % of '
         "trials.",
     ]

@@ -42,7 +42,8 @@ def _results(one: Comparison, judged: Judged) -> list[dict[str, Any]]:
     place = _place(one.contest.candidate.manifest.source.spec)
     if place is None:
         return []
-    said = [("latency", one.verdict, f"{ratio(one)} {reason(one, judged.rules)}".strip())]
+    parts = (ratio(one), reason(one, judged.rules))
+    said = [("latency", one.verdict, ": ".join(filter(None, parts)))]
     said += [("budget", spent.verdict, budget(spent)) for spent in one.spent]
     return [
         {
