@@ -47,9 +47,9 @@ def markdown(judged: Judged) -> str:
         lines += [f"- {words}" for words in said[1:]]
     lines += [
         "",
-        f"Old and new files were launched in pairs, in the order of a coin. No verdict here is a "
-        f"false alarm in {100 * (1 - rules.level):g} % of such checks of files that are equally fast; "
-        f'"could show" is the slowdown that {rules.pairs} pairs at this scatter show in 95 % of '
+        "Old and new files were launched in pairs, in the order of a coin. Where all files are "
+        f"equally fast, {100 * (1 - rules.level):g} % of checks raise no false alarm. "
+        f'"Could show" is the slowdown that {rules.pairs} pairs at this scatter show in 95 % of '
         "trials.",
     ]
     return "\n".join(lines) + "\n"
