@@ -23,8 +23,8 @@ from groundspeed.deploy.events import (
 )
 from groundspeed.deploy.plan import Cell, Stop, job
 from groundspeed.deploy.scoring import Scorer, score
-from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun
-from groundspeed.deploy.store.store import Store, now
+from groundspeed.deploy.store.rows import StoredCell, StoredLaunch, StoredRun, now
+from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import TakesTurns, Target
 from groundspeed.errors import (
     CheckError,

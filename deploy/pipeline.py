@@ -104,7 +104,7 @@ def execute(
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"run {stored.id} was interrupted; everything measured so far is kept in "
-                f"{store.folder}: run the same command again to go on, or add --fresh to begin anew"
+                f"{store}: run the same command again to go on, or add --fresh to begin anew"
             ) from None
         except DeviceLost as lost:
             raise DeviceLost(

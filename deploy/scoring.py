@@ -14,8 +14,8 @@ from groundspeed.deploy.evaluating import check_labels, evaluate
 from groundspeed.deploy.events import Evaluated, Evaluating, Event, Progress
 from groundspeed.deploy.plan import Cell
 from groundspeed.deploy.sources import Network
-from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredRun
-from groundspeed.deploy.store.store import Store, now
+from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredRun, now
+from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
 from groundspeed.documents import dump
 from groundspeed.errors import (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -14,10 +12,11 @@ from groundspeed.deploy.cli.options import (
     round_options,
     store_option,
 )
-from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.output import console, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.store.location import Location
 
 
 @click.command()
@@ -36,7 +35,7 @@ def command(
     budget_s: float | None,
     half_width: float,
     fresh: bool,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Measure the latency of exported files, their launches interleaved.
@@ -72,12 +71,12 @@ def command(
                 cpus=here.cpus,
                 profile_runs=0,
             ),
-            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+            command=typed(),
             fresh=fresh,
             on_event=here.on_event,
         )
         return Shown(result=result)
 
     with RunProgress(console(stderr=True)) as progress:
-        outcomes = place.on_each(store_folder, progress, measure)
+        outcomes = place.on_each(location, progress, measure)
     return show(outcomes, as_json=as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +14,13 @@ from groundspeed.deploy.cli.options import (
     network_options,
     store_option,
 )
-from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.output import console, print_json, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.values import Duration, Names
 from groundspeed.deploy.gate.decision import Rules
+from groundspeed.deploy.store.location import Location
 
 SUBJECT = "shufflenet_v2_x0_5"
 
@@ -65,7 +64,7 @@ def command(
     place: Place,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Compare files with themselves on a device, and say how small a change it can show.
@@ -86,7 +85,7 @@ def command(
 
     until = time.monotonic() + budget_s if budget_s is not None else None
     with RunProgress(console(stderr=True)) as progress:
-        with Store(store_folder) as store:
+        with Store(location) as store:
             found = files_of(
                 subjects or (SUBJECT,),
                 runtimes=runtimes,
@@ -112,14 +111,14 @@ def command(
                             cpus=here.cpus,
                             seed=done + number,
                             even_if_same=True,
-                            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                            command=typed(),
                             on_event=here.on_event,
                         )
 
-        for outcome in place.on_each(store_folder, progress, measure):
+        for outcome in place.on_each(location, progress, measure):
             if outcome.error is not None:
                 raise outcome.error
-    with Store(store_folder) as store:
+    with Store(location) as store:
         known = [one for device in place.devices for one in calibrations(store, device, rules)]
     if as_json:
         print_json(known)

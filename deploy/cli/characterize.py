@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +13,7 @@ from groundspeed.deploy.cli.options import (
     runtimes_option,
     store_option,
 )
-from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.output import console, print_json, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
@@ -24,6 +21,7 @@ from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.deploy.feedback.costs.characterize import Learned
+    from groundspeed.deploy.store.location import Location
 
 
 @click.command()
@@ -57,7 +55,7 @@ def command(
     runs: int,
     rounds: int,
     fresh: bool,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Profile networks on a device, so that others can be predicted there.
@@ -83,7 +81,7 @@ def command(
             runtimes=runtimes,
             precisions=precisions,
             threads=threads,
-            folder=store_folder / "exports",
+            folder=location.folder / "exports",
             on_progress=progress.say,
         )
 
@@ -100,12 +98,12 @@ def command(
                     cpus=here.cpus,
                 ),
                 fresh=fresh,
-                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                command=typed(),
                 on_event=here.on_event,
             )
             return learned(gather(here.store, here.target.name))
 
-        (outcome,) = place.on_each(store_folder, progress, profile)
+        (outcome,) = place.on_each(location, progress, profile)
     assert outcome.result is not None  # of one device, errors are raised
     if as_json:
         print_json(outcome.result)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from groundspeed.deploy.cli.options import (
     runtimes_option,
     store_option,
 )
-from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.output import console, print_json, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from groundspeed.deploy.gate.comparing import Comparison, Contest
     from groundspeed.deploy.gate.config import CheckConfig
     from groundspeed.deploy.gate.decision import Rules
+    from groundspeed.deploy.store.location import Location
     from groundspeed.deploy.store.store import Store
 
 
@@ -76,7 +75,7 @@ def command(
     blame: bool,
     fresh: bool,
     files: dict[str, Path],
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Say whether networks became slower than a baseline, by measuring old and new side by side.
@@ -111,7 +110,7 @@ def command(
     config: CheckConfig | None = settings["check"]
     subjects = subjects or _configured(config)
     with RunProgress(console(stderr=True)) as progress:
-        with Store(store_folder) as store:
+        with Store(location) as store:
             found = files_of(
                 subjects,
                 runtimes=runtimes,
@@ -127,7 +126,7 @@ def command(
         def measure(here: Here) -> list[Comparison]:
             def one(contest: Contest) -> Comparison:
                 budget = _budget(config, contest)
-                words = shlex.join(["groundspeed", *sys.argv[1:]])
+                words = typed()
                 comparison = compare(
                     contest,
                     store=here.store,
@@ -156,7 +155,7 @@ def command(
 
             return trusted([one(contest) for contest in contests], here.store, rules)
 
-        outcomes = place.on_each(store_folder, progress, measure)
+        outcomes = place.on_each(location, progress, measure)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error

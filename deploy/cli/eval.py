@@ -18,6 +18,7 @@ from groundspeed.deploy.cli.place_options import device_option
 from groundspeed.deploy.cli.progress import CountProgress
 from groundspeed.deploy.evaluating import evaluate
 from groundspeed.deploy.evaluation import Evaluation, Scored
+from groundspeed.deploy.store.location import Location
 from groundspeed.deploy.tensor_errors import TensorError
 from groundspeed.ends import canonical_shape
 from groundspeed.errors import UsageError
@@ -67,7 +68,7 @@ def command(
     threads: int,
     per_tensor: bool,
     place: Place,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Measure how right exported files are on data, and how far from their float network.
@@ -97,7 +98,7 @@ def command(
         loaded = sources.load(network, input_shapes=shapes, weights=weights)
     with (
         CountProgress(console(stderr=True)) as progress,
-        place.open(store_folder, progress.say) as (target, cpus),
+        place.open(location, progress.say) as (target, cpus),
     ):
         evaluation = evaluate(
             opened,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from groundspeed.deploy.cli.options import (
     runtimes_option,
     store_option,
 )
-from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.output import console, print_json, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
@@ -35,6 +33,7 @@ from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.deploy.feedback.explain import Explanation
+    from groundspeed.deploy.store.location import Location
 
 
 @click.command()
@@ -73,7 +72,7 @@ def command(
     weights: Path | None,
     report: Path | None,
     markdown: Path | None,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Find the op patterns that cost a network its time, and prove what they cost.
@@ -99,7 +98,7 @@ def command(
             runtimes=runtimes,
             precisions=precisions,
             threads=threads,
-            folder=store_folder / "exports",
+            folder=location.folder / "exports",
             input_shapes=input_shapes,
             weights=weights,
             layout=layout,
@@ -117,11 +116,11 @@ def command(
                 budget_s=budget_s,
                 report=report,
                 fresh=fresh,
-                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                command=typed(),
                 on_event=here.on_event,
             )
 
-        (outcome,) = place.on_each(store_folder, progress, measure)
+        (outcome,) = place.on_each(location, progress, measure)
     explanation = outcome.result
     assert explanation is not None  # of one device, errors are raised
     data = explanation.report

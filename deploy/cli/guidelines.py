@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ from groundspeed.deploy.cli.options import (
     runtimes_option,
     store_option,
 )
-from groundspeed.deploy.cli.output import console, print_json
+from groundspeed.deploy.cli.output import console, print_json, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
@@ -30,6 +28,7 @@ from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.deploy.feedback.guidelines.measure import Remeasured
+    from groundspeed.deploy.store.location import Location
 
 GUIDELINES = ("G1", "G2", "G3", "G4")
 
@@ -105,7 +104,7 @@ def command(
     fresh: bool,
     report: Path | None,
     markdown: Path | None,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Measure whether the ShuffleNet V2 paper's guidelines hold on a device.
@@ -141,7 +140,7 @@ def command(
             runtimes=runtimes,
             precisions=precisions,
             threads=threads,
-            folder=store_folder / "exports",
+            folder=location.folder / "exports",
             on_progress=progress.say,
         )
 
@@ -161,11 +160,11 @@ def command(
                 ),
                 page=report,
                 fresh=fresh,
-                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                command=typed(),
                 on_event=here.on_event,
             )
 
-        (outcome,) = place.on_each(store_folder, progress, measure)
+        (outcome,) = place.on_each(location, progress, measure)
     remeasured = outcome.result
     assert remeasured is not None  # of one device, errors are raised
     if markdown is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from groundspeed.deploy.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from groundspeed.deploy.history import Entry
+    from groundspeed.deploy.store.location import Location
 
 
 @click.command()
@@ -32,7 +32,7 @@ def command(
     runtime: str | None,
     as_series: bool,
     emulated: bool,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> None:
     """List what was measured before, the oldest first, optionally of one NETWORK only.
@@ -49,7 +49,7 @@ def command(
     from groundspeed.deploy.report.text import interval, ms
     from groundspeed.deploy.store.store import Store
 
-    with Store(existing_store(store_folder)) as store:
+    with Store(existing_store(location)) as store:
         entries = history(store, network=network, runtime=runtime, emulated=emulated)
     if as_series:
         _show_series(entries, as_json=as_json)

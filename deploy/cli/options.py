@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from groundspeed.deploy.cli.values import Duration, Names, Shape
+from groundspeed.deploy.cli.values import Duration, Names, Shape, StoreLocation
+from groundspeed.deploy.store.location import FOLDER, Location
 from groundspeed.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,12 +19,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 store_option = click.option(
     "--store",
-    "store_folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    "location",
+    type=StoreLocation(),
     envvar="GROUNDSPEED_STORE",
-    default=Path("groundspeed-results"),
+    default=str(FOLDER),
     show_default=True,
-    help="Folder of the results.",
+    help="Where the results are: a folder, or a database postgresql://USER@HOST/DATABASE.",
 )
 
 runtimes_option = click.option(
@@ -165,14 +166,14 @@ def artifact_options(function: F) -> F:
     return function
 
 
-def existing_store(folder: Path) -> Path:
-    """Return the folder of a store that is there.
+def existing_store(location: Location) -> Location:
+    """Return where a store is, if it is there.
 
     Raises:
         UsageError: nothing was stored there yet; reading must not make a store.
     """
-    if not folder.is_dir():
+    if not location.server and not location.folder.is_dir():
         raise UsageError(
-            f"there are no results in {folder}; measure something first, or name another --store"
+            f"there are no results in {location}; measure something first, or name another --store"
         )
-    return folder
+    return location

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.events import Event, OnEvent
+from groundspeed.deploy.store.location import Location
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import UsageError
@@ -53,12 +53,12 @@ class Place:
 
     @contextmanager
     def open(
-        self, folder: Path, on_progress: Callable[[str], None]
+        self, location: Location, on_progress: Callable[[str], None]
     ) -> Iterator[tuple[Target, tuple[int, ...]]]:
         """Yield the one device, ours alone meanwhile, and the CPUs to stay on.
 
         Args:
-            folder: the store that keeps leases; it is not made for this machine, which needs none.
+            location: of the store that keeps leases; this machine needs none, and none is made.
             on_progress: called with a sentence while something is waited for.
 
         Raises:
@@ -75,7 +75,7 @@ class Place:
             yield LocalTarget(), LocalTarget().cores(self.cores)
             return
         with (
-            Store(folder) as store,
+            Store(location) as store,
             using(
                 device,
                 store,
@@ -87,12 +87,12 @@ class Place:
             yield target, target.cores(self.cores)
 
     def on_each(
-        self, folder: Path, progress: RunProgress, work: Callable[[Here], T]
+        self, location: Location, progress: RunProgress, work: Callable[[Here], T]
     ) -> tuple[Outcome[T], ...]:
         """Do work on all devices at once; see ``pool.on_each``. Of one, errors are raised.
 
         Args:
-            folder: where results go.
+            location: where results go.
             progress: shows the user what goes on.
             work: what to do with a device.
 
@@ -111,7 +111,7 @@ class Place:
                 pause()
                 lane.say(sentence)
 
-            with Store(folder) as store:
+            with Store(location) as store:
 
                 def begin(target: Target) -> T:
                     cpus = target.cores(self.cores)

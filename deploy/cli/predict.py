@@ -14,6 +14,7 @@ from groundspeed.deploy.cli.options import (
 )
 from groundspeed.deploy.cli.output import console, print_json
 from groundspeed.deploy.cli.values import Names
+from groundspeed.deploy.store.location import Location
 from groundspeed.errors import UsageError
 
 
@@ -36,7 +37,7 @@ def command(
     runtimes: tuple[str, ...] | None,
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> None:
     """Predict the latency of NETWORK on a device that 'groundspeed characterize' knows.
@@ -55,7 +56,7 @@ def command(
     from groundspeed.deploy.report.costs import prediction_table
     from groundspeed.deploy.store.store import Store
 
-    with Store(existing_store(store_folder)) as store:
+    with Store(existing_store(location)) as store:
         known = gather(store, device)
     known = {each: seen for each, seen in known.items() if not runtimes or each.runtime in runtimes}
     if not known:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
 from groundspeed.deploy.cli.options import artifact_options, json_option, store_option
-from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.output import console, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
+from groundspeed.deploy.store.location import Location
 
 
 @click.command()
@@ -34,7 +33,7 @@ def command(
     threads: tuple[int, ...],
     place: Place,
     runs: int,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Measure where the time of exported files goes, op by op and module by module.
@@ -62,11 +61,11 @@ def command(
             store=here.store,
             target=here.target,
             settings=Settings(profile_runs=runs, cpus=here.cpus),
-            command=shlex.join(["groundspeed", *sys.argv[1:]]),
+            command=typed(),
             on_event=here.on_event,
         )
         return Shown(result=result)
 
     with RunProgress(console(stderr=True)) as progress:
-        outcomes = place.on_each(store_folder, progress, measure)
+        outcomes = place.on_each(location, progress, measure)
     return show(outcomes, as_json=as_json)

@@ -12,6 +12,7 @@ from groundspeed.deploy.cli.options import (
     json_option,
     store_option,
 )
+from groundspeed.deploy.store.location import Location
 from groundspeed.errors import UsageError
 
 
@@ -28,7 +29,7 @@ from groundspeed.errors import UsageError
 @store_option
 @json_option
 def command(
-    run_id: int | None, output: Path | None, emulated: bool, store_folder: Path, as_json: bool
+    run_id: int | None, output: Path | None, emulated: bool, location: Location, as_json: bool
 ) -> int:
     """Write the HTML report of a stored run, and print its short form.
 
@@ -43,13 +44,13 @@ def command(
     from groundspeed.deploy.devices.pool import Outcome
     from groundspeed.deploy.store.store import Store
 
-    with Store(existing_store(store_folder)) as store:
+    with Store(existing_store(location)) as store:
         result = results.read(store, run_id)
     if result.emulated and not emulated:
         raise UsageError(
             f"run {result.run.id} was measured on an emulated device, whose latencies say nothing "
             "about a real one; add --emulated to see them all the same"
         )
-    page = running.write_report(result, output or store_folder / f"report-{result.run.id}.html")
+    page = running.write_report(result, output or location.folder / f"report-{result.run.id}.html")
     shown = Outcome(device=result.run.plan.target, result=Shown(result=result, report=page))
     return show([shown], as_json=as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -17,12 +15,13 @@ from groundspeed.deploy.cli.options import (
     runtimes_option,
     store_option,
 )
-from groundspeed.deploy.cli.output import console
+from groundspeed.deploy.cli.output import console, typed
 from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.quantization_options import quantization_options
 from groundspeed.deploy.quantizing import Quantizing
+from groundspeed.deploy.store.location import Location
 from groundspeed.errors import UsageError
 
 
@@ -63,7 +62,7 @@ def command(
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     report: Path | None,
-    store_folder: Path,
+    location: Location,
     as_json: bool,
 ) -> int:
     """Export networks, measure and profile them in every runtime, and write a report.
@@ -92,7 +91,7 @@ def command(
             runtimes=runtimes,
             precisions=precisions,
             threads=threads,
-            folder=store_folder / "exports",
+            folder=location.folder / "exports",
             input_shapes=input_shapes,
             weights=weights,
             layout=layout,
@@ -116,10 +115,10 @@ def command(
                 ),
                 report=report,
                 fresh=fresh,
-                command=shlex.join(["groundspeed", *sys.argv[1:]]),
+                command=typed(),
                 on_event=here.on_event,
             )
             return Shown(result=result, report=page)
 
-        outcomes = place.on_each(store_folder, progress, measure)
+        outcomes = place.on_each(location, progress, measure)
     return show(outcomes, as_json=as_json)

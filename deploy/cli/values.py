@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from groundspeed.deploy.store.location import Location
+
 
 class Names(click.ParamType[tuple[str, ...]]):
     """Names separated by commas: ``onnx,ncnn``."""
@@ -45,6 +47,21 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         if not numbers or min(numbers) < self.minimum:
             self.fail(f"'{value}': numbers of at least {self.minimum} are needed", param, ctx)
         return tuple(numbers)
+
+
+class StoreLocation(click.ParamType[Location]):
+    """Where results are: a folder, or the address of a PostgreSQL database."""
+
+    name = "store"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Location:
+        """Return the location."""
+        if isinstance(value, Location):
+            return value
+        location = Location.parse(str(value))
+        if not location.server and location.folder.is_file():
+            self.fail(f"'{value}' is a file, and no folder", param, ctx)
+        return location
 
 
 class Shape(click.ParamType[tuple[int, ...]]):

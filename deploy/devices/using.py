@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import platform
 import secrets
@@ -91,7 +90,7 @@ def _leased(
     """Hold the lease of one of a device's addresses, renewed until the block is left."""
     leases = store.leases
     # The numbers of leases are a store's own, so a device must tell stores apart.
-    place = hashlib.sha256(str(store.folder.resolve()).encode()).hexdigest()[:6]
+    place = store.identity[:6]
     me = f"{getpass.getuser()}@{platform.node()}.{place}".replace(" ", "_")
     lease = _taken(
         device, leases, f"{me}.{os.getpid()}.{secrets.token_hex(2)}", wait_s, on_progress

@@ -1,90 +1,81 @@
-"""The SQLite file of a store: opened, migrated to the newest schema, its errors put into words."""
+"""The database of a store: what its kinds have in common, and how one is opened and migrated."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import sqlalchemy as sa
 
 from groundspeed.deploy.store import schema
+from groundspeed.deploy.store.location import Location
 from groundspeed.errors import StoreError
 
-FILE = "results.sqlite"
-BUSY_TIMEOUT_S = 60  # other runs hold the write lock for milliseconds
+
+class Database(Protocol):
+    """One kind of database.
+
+    Attributes:
+        engine: makes connections. A transaction with the execution option ``writes`` sees no other
+            writing one in between.
+        shared: whether several machines use it, so that it holds the artifacts' files too.
+    """
+
+    engine: sa.Engine
+    shared: bool
+
+    def sentences(self) -> AbstractContextManager[None]:
+        """Turn what the database complains about into a :class:`StoreError`."""
+        ...
+
+    def claim(self, run_id: int) -> AbstractContextManager[bool]:
+        """Hold a run; yield False if another process does. A process that dies holds nothing."""
+        ...
+
+    def clock(self) -> float:
+        """Return the time by which leases expire, in seconds since 1970."""
+        ...
+
+    def identity(self) -> str:
+        """Return what tells this database from every other one, from wherever it is seen."""
+        ...
 
 
-def connect(folder: Path) -> sa.Engine:
-    """Return the open database in ``folder``, made or migrated where needed.
+def connect(location: Location) -> Database:
+    """Return the open database of a store, made or migrated where needed.
 
     Raises:
         StoreError: it cannot be written, is no database of ours, or a newer Groundspeed made it.
+        MissingExtra: its client is not installed.
     """
-    path = folder / FILE
-    with sentences(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        engine = _engine(path)
-        try:
-            # SQLite's own locks do not cover the change into WAL mode.
-            with exclusive(folder), engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                connection.rollback()
-            _migrate(engine, path)
-        except BaseException:
-            engine.dispose()
-            raise
-    return engine
+    database: Database
+    if location.server:
+        from groundspeed.deploy.store.postgresql import PostgreSQL
 
+        database = PostgreSQL(location)
+    else:
+        from groundspeed.deploy.store.sqlite import SQLite
 
-@contextmanager
-def sentences(path: Path) -> Iterator[None]:
-    """Turn what a database or a disk complains about into a :class:`StoreError`."""
+        database = SQLite(location.folder)
     try:
-        yield
-    except sa.exc.DBAPIError as error:
-        raise StoreError(_sentence(path, str(error.orig))) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(_sentence(path, "disk is full")) from error
-        raise StoreError(
-            f"the store {path.parent} cannot be written ({error}); "
-            "check its permissions, or name another folder with --store"
-        ) from error
+        with database.sentences():
+            _migrate(database.engine, location)
+    except BaseException:
+        database.engine.dispose()
+        raise
+    return database
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the store alone; the system gives the lock back when a process dies."""
-    with (folder / ".lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def writing(database: Database) -> Iterator[sa.Connection]:
+    """Open a transaction that sees no other writing one in between."""
+    engine = database.engine.execution_options(writes=True)
+    with database.sentences(), engine.begin() as connection:
+        yield connection
 
 
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S}
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        # Python's sqlite3 begins transactions late and by guessing; SQLAlchemy shall say when.
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _began(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("writes"):
-            # A transaction that reads first and writes later could fail for being too late.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _migrate(engine: sa.Engine, path: Path) -> None:
+def _migrate(engine: sa.Engine, location: Location) -> None:
     with engine.execution_options(writes=True).begin() as connection:
         found = _revision(connection)
         if found == schema.REVISION:
@@ -101,8 +92,8 @@ def _migrate(engine: sa.Engine, path: Path) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise StoreError(
-                f"the store {path} has schema {found}, which a newer Groundspeed made; this one "
-                f"knows up to {schema.REVISION}: upgrade it, or name another folder with --store"
+                f"the store {location} has schema {found}, which a newer Groundspeed made; this "
+                f"one knows up to {schema.REVISION}: upgrade it, or name another --store"
             ) from error
 
 
@@ -113,20 +104,3 @@ def _revision(connection: sa.Connection) -> str | None:
         sa.text("SELECT version_num FROM alembic_version")
     ).scalar()
     return found
-
-
-def _sentence(path: Path, complaint: str) -> str:
-    """Return what happened to the file and what to do, from SQLite's few words."""
-    if "full" in complaint or "disk I/O" in complaint:
-        return (
-            f"the disk of the store {path} is full or failing ({complaint}); everything stored "
-            "before is kept: free some space, then run the same command again to go on"
-        )
-    if "not a database" in complaint or "malformed" in complaint:
-        return (
-            f"{path} is damaged or no store of Groundspeed ({complaint}); move it away, "
-            "or name another folder with --store"
-        )
-    if "locked" in complaint or "busy" in complaint:
-        return f"the store {path} is held by another process ({complaint}); try again later"
-    return f"the store {path} failed: {complaint}; name another folder with --store"

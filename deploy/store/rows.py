@@ -6,6 +6,7 @@ import dataclasses
 import json
 import statistics
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -107,6 +108,11 @@ class StoredLaunch:
     launch: Launch | None = None
     error: str | None = None
     comparability: comparability.Key | None = None
+
+
+def now() -> str:
+    """Return the UTC time as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def launch_values(stored: StoredLaunch, manifest: Manifest) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0004"  # of the newest migration
+REVISION = "0005"  # of the newest migration
 
 metadata = MetaData()
 
@@ -42,6 +42,15 @@ artifact = Table(
     Column("id", String, primary_key=True, comment="Artifact.id; its folder is artifacts/<id>"),
     Column("manifest", String, nullable=False, comment="Manifest"),
     Column("added_at", String, nullable=False),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("sha256", String, primary_key=True, comment="of the whole file"),
+    Column("part", Integer, primary_key=True, autoincrement=False, comment="from 0"),
+    Column("data", LargeBinary, nullable=False, comment="contents.PART_BYTES, the last part less"),
+    comment="the artifacts' files; empty where the database is a file beside them",
 )
 
 run = Table(

@@ -1,17 +1,14 @@
-"""A folder that keeps every result and every measured file.
+"""Keeps every result and every measured file.
 
-``results.sqlite`` holds the rows, ``artifacts/<id>/`` the files by the digest of their content, so
-that a later run can measure the old file itself again and not only remember its number. Every row
-is committed as soon as it exists: what was measured survives whatever comes after.
+A database holds the rows, ``artifacts/<id>/`` the files by the digest of their content, so that a
+later run can measure the old file itself again and not only remember its number. Every row is
+committed as soon as it exists: what was measured survives whatever comes after.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,9 +17,18 @@ import sqlalchemy as sa
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.plan import Plan, Stop
-from groundspeed.deploy.store import database, rows, schema, shelf
+from groundspeed.deploy.store import database, rows, schema
+from groundspeed.deploy.store.disk import disk
 from groundspeed.deploy.store.leases import Leases
-from groundspeed.deploy.store.rows import StoredCell, StoredEvaluation, StoredLaunch, StoredRun
+from groundspeed.deploy.store.location import Location
+from groundspeed.deploy.store.rows import (
+    StoredCell,
+    StoredEvaluation,
+    StoredLaunch,
+    StoredRun,
+    now,
+)
+from groundspeed.deploy.store.shelf import Shelf
 from groundspeed.documents import dump
 from groundspeed.errors import StoreError, UsageError
 from groundspeed.measurement import Machine
@@ -32,17 +38,29 @@ class Store:
     """An open store; close it, or use it as a context manager.
 
     Args:
-        folder: where it lies; it is made when there is none.
+        where: a folder, which is made when there is none, or a location.
+
+    Attributes:
+        location: where it is.
+        folder: where files of this machine go.
 
     Raises:
         StoreError: it cannot be written, is none of ours, or a newer Groundspeed made it.
+        MissingExtra: the client of its database is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._file = folder / database.FILE
-        self._engine = database.connect(folder)
-        self.leases = Leases(self._writing)
+    def __init__(self, where: Path | Location) -> None:
+        self.location = where if isinstance(where, Location) else Location(folder=where)
+        self.folder = self.location.folder
+        self._database = database.connect(self.location)
+        self.leases = Leases(self._writing, self._database.clock)
+        self._shelf = Shelf(self.folder, self._database)
+        with disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __str__(self) -> str:
+        """Return where it is, as a message may say it."""
+        return str(self.location)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +75,12 @@ class Store:
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._database.engine.dispose()
+
+    @property
+    def identity(self) -> str:
+        """What tells this store from every other one, from whatever machine it is seen."""
+        return self._database.identity()
 
     # ---- runs ---------------------------------------------------------------------------------
 
@@ -119,7 +142,7 @@ class Store:
         if not found:
             which = "no run yet" if run_id is None else f"no run {run_id}"
             raise UsageError(
-                f"the store {self.folder} has {which}; 'groundspeed history' lists what it has"
+                f"the store {self} has {which}; 'groundspeed history' lists what it has"
             )
         return rows.to_run(found[0])
 
@@ -143,23 +166,12 @@ class Store:
         )
         return [rows.to_run(row) for row in self._read(query)]
 
-    @contextmanager
-    def claim(self, run_id: int) -> Iterator[bool]:
+    def claim(self, run_id: int) -> AbstractContextManager[bool]:
         """Hold a run, so that no two processes work at it; yield False if another one does.
 
-        The system gives the lock back when a process dies, however it dies.
+        The lock is given back when a process dies, however it dies.
         """
-        folder = self.folder / "running"
-        with database.sentences(self._file):
-            folder.mkdir(exist_ok=True)
-            file = (folder / str(run_id)).open("a")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        return self._database.claim(run_id)
 
     # ---- cells and launches -------------------------------------------------------------------
 
@@ -215,7 +227,7 @@ class Store:
             return [rows.to_launch(row) for row in self._read(query)]
         except ValueError as error:
             raise StoreError(
-                f"a launch of {cell.cell} in {self._file} is damaged: {error}; "
+                f"a launch of {cell.cell} in {self} is damaged: {error}; "
                 "measure it again with --fresh"
             ) from error
 
@@ -307,7 +319,7 @@ class Store:
             return rows.to_evaluation(row)
         except ValueError as error:
             raise StoreError(
-                f"evaluation {evaluation_id} in {self._file} is damaged: {error}; "
+                f"evaluation {evaluation_id} in {self} is damaged: {error}; "
                 "name another folder with --store"
             ) from error
 
@@ -318,22 +330,7 @@ class Store:
 
         What is there already is kept, with the newer manifest; a damaged copy is replaced.
         """
-        folder = self._artifact_folder(artifact.id)
-        with database.sentences(self._file), database.exclusive(self.folder):
-            shelf.place(artifact, folder)
-        table = schema.artifact
-        manifest = dump(artifact.manifest)
-        with self._writing() as connection:
-            known = connection.execute(table.select().where(table.c.id == artifact.id)).first()
-            if known is None:
-                connection.execute(
-                    table.insert().values(id=artifact.id, manifest=manifest, added_at=now())
-                )
-            else:
-                connection.execute(
-                    table.update().where(table.c.id == artifact.id).values(manifest=manifest)
-                )
-        return self.artifact(artifact.id)
+        return self._shelf.keep(artifact)
 
     def artifact(self, artifact_id: str) -> Artifact:
         """Return a kept artifact, its files compared with their digests.
@@ -341,10 +338,7 @@ class Store:
         Raises:
             ArtifactError: it is not in the store, or damaged.
         """
-        return Artifact.open(self._artifact_folder(artifact_id))
-
-    def _artifact_folder(self, artifact_id: str) -> Path:
-        return self.folder / "artifacts" / artifact_id
+        return self._shelf.artifact(artifact_id)
 
     # ---- the database -------------------------------------------------------------------------
 
@@ -354,20 +348,12 @@ class Store:
                 schema.cell.update().where(schema.cell.c.id.in_(cell_ids)).values(**values)
             )
 
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        engine = self._engine.execution_options(writes=True)
-        with database.sentences(self._file), engine.begin() as connection:
-            yield connection
+    def _writing(self) -> AbstractContextManager[sa.Connection]:
+        return database.writing(self._database)
 
     def _read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
-        with database.sentences(self._file), self._engine.connect() as connection:
+        with self._database.sentences(), self._database.engine.connect() as connection:
             return list(connection.execute(query).all())
-
-
-def now() -> str:
-    """Return the UTC time as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _key(result: sa.CursorResult[Any]) -> int:

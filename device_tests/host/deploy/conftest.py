@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from device_tests.host.deploy.postgresql_server import PROGRAMS, PostgreSQLServer
 from device_tests.host.deploy.shell_link import TOOLBOXES, ShellLink
 from device_tests.host.stand_ins.bench import Bench
 from groundspeed.artifact import Artifact, File, Manifest, Source, TensorSpec
@@ -55,6 +57,17 @@ def make_artifact(tmp_path: Path) -> MakeArtifact:
         return artifact
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """Return a real server; without one such tests are skipped, but fail in CI."""
+    if PROGRAMS is None:
+        if os.environ.get("GROUNDSPEED_REQUIRE_POSTGRESQL"):
+            pytest.fail("a PostgreSQL server is asked for, and none is installed")
+        pytest.skip("no PostgreSQL server is installed")
+    with PostgreSQLServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from device_tests.host.deploy.postgresql_server import PostgreSQLServer
+
 Groundspeed = Callable[..., subprocess.CompletedProcess[str]]
 
 NET = """
@@ -135,3 +137,37 @@ def test_bad_use_is_one_sentence(
     assert done.returncode == 2
     assert sentence in done.stderr
     assert not done.stdout
+
+
+def test_a_clean_checkout_finds_the_old_files_in_a_database(
+    project: Path,
+    groundspeed: Groundspeed,
+    postgresql: PostgreSQLServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = postgresql.new_database()
+    check = ("check", "net.py:build", "--pairs", "5", *RULES)
+    first, second = tmp_path / "one", tmp_path / "two"
+    for checkout in (first, second):
+        git(tmp_path, "clone", "--quiet", str(project), str(checkout))
+    git(first, "checkout", "--quiet", "narrow")
+    done = groundspeed(*check, "--baseline", "HEAD", "--store", address, cwd=first)
+    assert done.returncode == 0, done.stderr
+    (old,) = json.loads(done.stdout)["comparisons"]
+
+    done = groundspeed(*check, "--baseline", "narrow", "--store", address, cwd=second)
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert "as of narrow" not in done.stderr  # it was not exported again
+    (new,) = json.loads(done.stdout)["comparisons"]
+    assert new["baseline"] == old["candidate"]
+    assert new["evidence"]["pairs"] == 5
+
+    monkeypatch.setenv("GROUNDSPEED_STORE", address)
+    listed = groundspeed("history", "--json", cwd=first)
+    assert listed.returncode == 0, listed.stderr
+    assert {row["run_id"] for row in json.loads(listed.stdout)} == {new["run"]}
+    everything = done.stdout + done.stderr + listed.stdout + listed.stderr
+    everything += postgresql.sql("SELECT command FROM run", address.rpartition("/")[2])
+    assert "127.0.0.1" in everything
+    assert "sesame" not in everything
