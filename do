@@ -85,12 +85,13 @@ test)
     debian cmake cmake
     debian ninja ninja-build
     debian aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+    debian valgrind valgrind
     [ -d /usr/lib/postgresql ] || debian none postgresql
     install dev
     lint
     types
     say tests
-    export GROUNDSPEED_REQUIRE_BROWSER=1 GROUNDSPEED_REQUIRE_ARM64=1 GROUNDSPEED_REQUIRE_POSTGRESQL=1
+    export GROUNDSPEED_REQUIRE_BROWSER=1 GROUNDSPEED_REQUIRE_ARM64=1 GROUNDSPEED_REQUIRE_POSTGRESQL=1 GROUNDSPEED_REQUIRE_VALGRIND=1
     "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"
     ;;
 lint) install dev; lint ;;

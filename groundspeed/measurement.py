@@ -43,7 +43,8 @@ class Job:
 
     Attributes:
         action: "measure" (latency), "profile" (latency and per-op times), "answer" (outputs alone,
-            of many samples) or "facts".
+            of many samples), "count" (the instructions of ``max_samples`` inferences, under a
+            counter) or "facts".
         runtime: name in the registry of runtimes.
         files: role -> path of the artifact's files, on the machine where the agent runs.
         options: how to run it.
@@ -172,10 +173,10 @@ class OpProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """The result of "answer", beside the outputs in the job's file.
+    """The result of "answer", beside the outputs in the job's file, and of "count".
 
     Attributes:
-        samples: how many sets of inputs were answered.
+        samples: how many sets of inputs were answered, or inferences made.
         runtime_version: version of the engine package.
         runtime_build: whatever else tells builds apart, "" if nothing does.
         agent_version: version of Groundspeed that answered.

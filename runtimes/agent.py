@@ -25,6 +25,7 @@ from groundspeed.measurement import FORMAT_VERSION, Job
 from groundspeed.runtimes.answering import answer
 from groundspeed.runtimes.catalog import RUNTIMES
 from groundspeed.runtimes.conditions import read_machine
+from groundspeed.runtimes.counting import count
 from groundspeed.runtimes.measure import launch
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
@@ -87,6 +88,8 @@ def _answer(job: Job, report_progress: Any) -> Any:
         return {**to_plain(read_machine()), "runtimes": installed_runtimes()}
     if job.action == "answer":
         return answer(job, report_progress)
+    if job.action == "count":
+        return count(job)
     return launch(job, report_progress)
 
 

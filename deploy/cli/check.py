@@ -56,6 +56,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Profile both files of what failed, to name the modules that became slower.",
 )
+@click.option(
+    "--instructions",
+    "counts",
+    is_flag=True,
+    help="Count the instructions of both files, too (on this machine, 1 thread, by Valgrind).",
+)
 @fresh_option
 @file_options
 @store_option
@@ -73,6 +79,7 @@ def command(
     input_shapes: tuple[tuple[int, ...], ...],
     weights: Path | None,
     blame: bool,
+    counts: bool,
     fresh: bool,
     files: dict[str, Path],
     location: Location,
@@ -101,6 +108,7 @@ def command(
     from groundspeed.deploy.gate.decision import EXIT_CODES, Verdict
     from groundspeed.deploy.gate.files import files_of
     from groundspeed.deploy.gate.gate import gather, held_to
+    from groundspeed.deploy.gate.instructions import witness
     from groundspeed.deploy.gate.ledger import trusted
     from groundspeed.deploy.report.check_files import FILES
     from groundspeed.deploy.report.check_plain import plain
@@ -151,6 +159,11 @@ def command(
                         on_event=here.on_event,
                     )
                     comparison = replace(comparison, culprits=found)
+                if counts and comparison.evidence:
+                    executed = witness(
+                        comparison, store=here.store, target=here.target, on_progress=progress.say
+                    )
+                    comparison = replace(comparison, instructions=executed)
                 return comparison
 
             return trusted([one(contest) for contest in contests], here.store, rules)

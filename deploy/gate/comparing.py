@@ -31,6 +31,7 @@ from groundspeed.errors import UsageError
 
 if TYPE_CHECKING:
     from groundspeed.deploy.gate.culprits import Culprits
+    from groundspeed.deploy.gate.instructions import Instructions
 
 LAUNCHES = Settings(
     half_width=0.0,
@@ -114,6 +115,7 @@ class Comparison:
         calibration: what files that were compared with themselves there came to; None when none
             were, under the same setting.
         culprits: why the candidate is slower, where somebody looked.
+        instructions: how many both files execute, where somebody counted.
     """
 
     contest: Contest
@@ -128,6 +130,7 @@ class Comparison:
     spent: tuple[Spent, ...] = ()
     calibration: Calibration | None = None
     culprits: Culprits | None = None
+    instructions: Instructions | None = None
 
     @property
     def ratio(self) -> float | None:

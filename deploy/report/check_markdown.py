@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budget, change, ratio, reason, title, trust, why
+from groundspeed.deploy.report.check_text import (
+    budget,
+    change,
+    executed,
+    ratio,
+    reason,
+    title,
+    trust,
+    why,
+)
 
 _MARKS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 
@@ -40,6 +49,7 @@ def markdown(judged: Judged) -> str:
     ]
     rules = judged.rules
     trusts = [f"- {title(one)}: {trust(one)}." for one in judged.comparisons if trust(one)]
+    trusts += [f"- {title(one)}: {executed(one)}." for one in judged.comparisons if executed(one)]
     lines += ["", *trusts] if trusts else []
     for one in judged.comparisons:
         said = why(one)

@@ -44,6 +44,7 @@ def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
         "calibration": comparison.calibration,
         "trust": trust(comparison),
         "culprits": comparison.culprits,
+        "instructions": comparison.instructions,
     }
 
 

@@ -8,7 +8,16 @@ from rich.table import Table
 
 from groundspeed.deploy.gate.decision import Verdict
 from groundspeed.deploy.gate.gate import Judged
-from groundspeed.deploy.report.check_text import budgets, change, ratio, reason, title, trust, why
+from groundspeed.deploy.report.check_text import (
+    budgets,
+    change,
+    executed,
+    ratio,
+    reason,
+    title,
+    trust,
+    why,
+)
 
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -32,6 +41,7 @@ def verdicts(judged: Judged) -> RenderableType:
     reasons = [f"{title(one)}: {reason(one, judged.rules)}" for one in judged.comparisons]
     reasons += [f"{title(one)}: {budgets(one)}" for one in judged.comparisons if one.spent]
     reasons += [f"{title(one)}: {trust(one)}" for one in judged.comparisons if trust(one)]
+    reasons += [f"{title(one)}: {executed(one)}" for one in judged.comparisons if executed(one)]
     for one in judged.comparisons:
         reasons += [f"{title(one)}: {words}" for words in why(one)[:1]]
         reasons += [f"  {words}" for words in why(one)[1:]]

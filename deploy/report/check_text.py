@@ -89,6 +89,27 @@ def trust(comparison: Comparison) -> str:
     )
 
 
+def executed(comparison: Comparison) -> str:
+    """Return how many instructions both files execute; "" where nobody counted.
+
+    A problem is told: somebody asked for the count.
+    """
+    found = comparison.instructions
+    if found is None:
+        return ""
+    if found.change is None:
+        return found.problem
+    old, new = (sum(each) / len(each) / 1e6 for each in (found.old, found.new))
+    if not found.is_shown:
+        return (
+            f"both files execute {old:.4g} million instructions in an inference ({found.counter})"
+        )
+    return (
+        f"{old:.4g} → {new:.4g} million instructions in an inference, {100 * found.change:+.1f} % "
+        f"({found.counter}; a count, not a latency)"
+    )
+
+
 _UNITS = {
     "max_ms": "ms",
     "max_first_run_ms": "ms in the first inference",

@@ -3,7 +3,7 @@
     machine ◀── launch ──▶ cell ──▶ run
                            │   │
                            ▼   ▼
-                  evaluation ──▶ artifact
+                  evaluation ──▶ artifact ◀── count
 
 A row is written once, and committed as soon as it exists. Values cross as the JSON of their
 dataclass (``document``); the columns beside it are what queries ask for. Durations are
@@ -13,6 +13,7 @@ nanoseconds, times UTC in ISO 8601.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0005"  # of the newest migration
+REVISION = "0006"  # of the newest migration
 
 metadata = MetaData()
 
@@ -115,6 +116,16 @@ launch = Table(
     Column("document", String, comment="Launch without samples and profile"),
     # What makes a doubled launch impossible, whatever happens to a run.
     UniqueConstraint("cell_id", "action", "round"),
+)
+
+count = Table(
+    "count",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("artifact_id", ForeignKey("artifact.id"), nullable=False, index=True),
+    Column("setting", String, nullable=False, comment="all that decides it but the file, as JSON"),
+    Column("instructions", BigInteger, nullable=False, comment="of one process"),
+    Column("counted_at", String, nullable=False),
 )
 
 lease = Table(

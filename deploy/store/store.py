@@ -323,6 +323,34 @@ class Store:
                 "name another folder with --store"
             ) from error
 
+    # ---- instructions -------------------------------------------------------------------------
+
+    def add_count(self, artifact_id: str, setting: str, instructions: int) -> None:
+        """Store how many instructions a process with a kept artifact executed.
+
+        Args:
+            artifact_id: the artifact.
+            setting: all that decides the number but the artifact, as JSON.
+            instructions: the number.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                schema.count.insert().values(
+                    artifact_id=artifact_id,
+                    setting=setting,
+                    instructions=instructions,
+                    counted_at=now(),
+                )
+            )
+
+    def counts(self, artifact_id: str, setting: str) -> list[int]:
+        """Return what was counted of an artifact in a setting, the oldest first."""
+        table = schema.count.c
+        query = sa.select(table.instructions).where(
+            table.artifact_id == artifact_id, table.setting == setting
+        )
+        return [row.instructions for row in self._read(query.order_by(table.id))]
+
     # ---- artifacts ----------------------------------------------------------------------------
 
     def keep(self, artifact: Artifact) -> Artifact:
