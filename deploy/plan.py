@@ -82,6 +82,8 @@ class Cell:
         network: which network, to the last weight.
         runtime, precision, threads: how it runs.
         artifact_id: the artifact to measure, "" when the run exports it.
+        packages: exact versions of packages ("onnxruntime==1.31.0") that it runs with, instead of
+            those that are installed.
     """
 
     network: Source
@@ -89,11 +91,13 @@ class Cell:
     precision: str
     threads: int
     artifact_id: str = ""
+    packages: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return "squeezenet1_1 in ncnn, fp32, 2 threads"."""
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
-        return f"{self.network.name} in {self.runtime}, {self.precision}, {threads}"
+        other = f", with {', '.join(self.packages)}" if self.packages else ""
+        return f"{self.network.name} in {self.runtime}, {self.precision}, {threads}{other}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,4 +171,5 @@ def job(action: str, cell: Cell, artifact: Artifact, settings: Settings) -> Job:
         profile_runs=settings.profile_runs,
         specs=artifact.manifest.inputs,
         seed=settings.seed,
+        packages=cell.packages,
     )

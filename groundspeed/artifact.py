@@ -177,6 +177,12 @@ class Manifest:
     mixing: Mixing | None = None
     format_version: int = FORMAT_VERSION
 
+    @property
+    def packages(self) -> dict[str, str]:
+        """Name -> version of each package that made the files."""
+        steps = (step.by.partition(" ") for step in self.steps)
+        return {name: version for name, _, version in steps}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:

@@ -61,6 +61,8 @@ class Job:
         outputs: path of an ``.npz`` to save the first inference's outputs in; None saves nothing.
             For "answer", those of all sets of inputs, with that axis.
         seed: seed of the random inputs.
+        packages: exact versions ("onnxruntime==1.31.0") that whoever starts the agent puts before
+            those that are installed.
     """
 
     action: str
@@ -76,6 +78,7 @@ class Job:
     inputs: Path | None = None
     outputs: Path | None = None
     seed: int = 0
+    packages: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
 

@@ -43,6 +43,11 @@ mkdir -p "$2.part" && tar -xzf "$1" -C "$2.part" && { mv "$2.part" "$2" || [ -d 
 _LIST = 'cd "$1/packages" 2>/dev/null && for one in *; do [ -d "$one" ] && echo "$one"; done; :'
 
 
+def engine(runtime: str) -> str:
+    """Return the name of the package that a runtime is; "" where nobody knows."""
+    return re.split("[<>=]", ENGINES.get(runtime, ""))[0]
+
+
 def provision(
     link: Link,
     state: State,

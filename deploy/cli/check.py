@@ -23,6 +23,7 @@ from groundspeed.deploy.cli.place import Here, Place
 from groundspeed.deploy.cli.place_options import launch_options
 from groundspeed.deploy.cli.progress import RunProgress
 from groundspeed.deploy.cli.project import CheckCommand
+from groundspeed.deploy.cli.values import Names
 from groundspeed.documents import write_atomically
 from groundspeed.errors import UsageError
 
@@ -44,6 +45,14 @@ if TYPE_CHECKING:
     required=True,
     help="What to compare with: a commit, branch or tag of this git repository, the number of a "
     "stored run, or a folder of artifacts.",
+)
+@click.option(
+    "--baseline-packages",
+    "packages",
+    type=Names(),
+    default=(),
+    help="Exact versions that the baseline is launched (and as a commit exported) with, instead of "
+    "what is installed: onnxruntime==1.31.0. Fetched from the package index; this machine only.",
 )
 @rules_options
 @runtimes_option
@@ -71,6 +80,7 @@ def command(
     settings: dict[str, Any],
     subjects: tuple[str, ...],
     baseline: str,
+    packages: tuple[str, ...],
     rules: Rules,
     runtimes: tuple[str, ...],
     precisions: tuple[str, ...],
@@ -102,7 +112,7 @@ def command(
       groundspeed check net.py:build --baseline main --markdown summary.md
       groundspeed check artifacts/mobilenet_v2-* --baseline v1.2/artifacts --on pi5,pixel
     """
-    from groundspeed.deploy.gate.baseline import Loaded
+    from groundspeed.deploy.gate.baseline import Loaded, commit_behind
     from groundspeed.deploy.gate.comparing import compare
     from groundspeed.deploy.gate.culprits import culprits
     from groundspeed.deploy.gate.decision import EXIT_CODES, Verdict
@@ -110,6 +120,7 @@ def command(
     from groundspeed.deploy.gate.gate import gather, held_to
     from groundspeed.deploy.gate.instructions import witness
     from groundspeed.deploy.gate.ledger import trusted
+    from groundspeed.deploy.gate.split import Origins
     from groundspeed.deploy.report.check_files import FILES
     from groundspeed.deploy.report.check_plain import plain
     from groundspeed.deploy.report.check_terminal import verdicts
@@ -129,7 +140,9 @@ def command(
                 on_progress=progress.say,
             )
             loaded = Loaded(input_shapes=input_shapes, weights=weights)
-            contests, missing = _contests(baseline, found, threads, loaded, store, progress)
+            contests, missing = _contests(
+                baseline, found, threads, loaded, packages, store, progress
+            )
 
         def measure(here: Here) -> list[Comparison]:
             def one(contest: Contest) -> Comparison:
@@ -154,9 +167,11 @@ def command(
                         contest,
                         store=here.store,
                         target=here.target,
+                        origins=Origins(commit=commit_behind(baseline, here.store), loaded=loaded),
                         cpus=here.cpus,
                         command=words,
                         on_event=here.on_event,
+                        on_progress=progress.say,
                     )
                     comparison = replace(comparison, culprits=found)
                 if counts and comparison.evidence:
@@ -214,17 +229,28 @@ def _contests(
     found: Sequence[Artifact],
     threads: Sequence[int],
     loaded: Loaded,
+    packages: tuple[str, ...],
     store: Store,
     progress: RunProgress,
 ) -> tuple[list[Contest], list[str]]:
     """Return what is compared with what, and the names of files that have no baseline."""
     from groundspeed.deploy.gate.baseline import find
     from groundspeed.deploy.gate.comparing import Contest
+    from groundspeed.deploy.packages import fetched
 
-    baselines = find(baseline, found, store=store, loaded=loaded, on_progress=progress.say)
+    if packages:
+        fetched(packages, progress.say)
+    baselines = find(
+        baseline, found, store=store, loaded=loaded, packages=packages, on_progress=progress.say
+    )
     pairs = list(zip(baselines, found, strict=True))
     contests = [
-        Contest(baseline=store.keep(old), candidate=new, threads=count)
+        Contest(
+            baseline=store.keep(old),
+            candidate=new,
+            threads=count,
+            packages=_of_engine(packages, new.manifest.runtime),
+        )
         for old, new in pairs
         if old is not None
         for count in threads
@@ -235,3 +261,11 @@ def _contests(
         if old is None
     ]
     return contests, missing
+
+
+def _of_engine(packages: Sequence[str], runtime: str) -> tuple[str, ...]:
+    """Return those of the packages that launches in a runtime depend on."""
+    from groundspeed.deploy.agents.wheels import engine
+    from groundspeed.deploy.packages import split
+
+    return tuple(each for each in packages if split(each)[0] == engine(runtime))

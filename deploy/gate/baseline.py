@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +18,13 @@ from tempfile import TemporaryDirectory
 from groundspeed.artifact import MANIFEST, Artifact
 from groundspeed.deploy import revision
 from groundspeed.deploy.gate.files import made_files, remember
+from groundspeed.deploy.packages import environment, split
 from groundspeed.deploy.store.store import Store
 from groundspeed.errors import CheckError, UsageError
 
 OnProgress = Callable[[str], None]
+
+_RUN = re.compile(r"(?:run\s*)?(\d{1,9})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ def find(
     *,
     store: Store,
     loaded: Loaded = Loaded(),
+    packages: Sequence[str] = (),
     on_progress: OnProgress = lambda words: None,
 ) -> list[Artifact | None]:
     """Return for each candidate the file to compare it with; None where the baseline has none.
@@ -60,14 +64,15 @@ def find(
         candidates: what is to be judged.
         store: where runs and their files are, and where what has to be exported goes.
         loaded: how the candidates' networks were loaded.
+        packages: exact versions to export a commit's networks with, instead of what is installed.
         on_progress: called with a sentence about what takes long.
 
     Raises:
-        UsageError: there is no such baseline.
+        UsageError: there is no such baseline, or a package cannot be fetched.
         CheckError: the networks of a commit cannot be exported.
         ArtifactError: a file is damaged.
     """
-    baselines = _artifacts(name, candidates, store, loaded, on_progress)
+    baselines = _artifacts(name, candidates, store, loaded, packages, on_progress)
     known = {_identity(each): each for each in baselines}
     return [known.get(_identity(candidate)) for candidate in candidates]
 
@@ -77,9 +82,10 @@ def _artifacts(
     candidates: Sequence[Artifact],
     store: Store,
     loaded: Loaded,
+    packages: Sequence[str],
     on_progress: OnProgress,
 ) -> list[Artifact]:
-    if match := re.fullmatch(r"(?:run\s*)?(\d{1,9})", name):
+    if match := _RUN.fullmatch(name):
         return _of_runs(store, [int(match[1])])
     if Path(name).is_dir():
         return _of_folder(Path(name))
@@ -89,13 +95,32 @@ def _artifacts(
             f"there is no baseline '{name}': it is no folder, no commit, branch or tag of the git "
             "repository here, and no number of a stored run ('groundspeed history' lists them)"
         )
-    stored = _of_runs(store, [run.id for run in store.runs_at(commit) if made_files(run)])
+    asked = dict(map(split, packages))
+    runs = [run.id for run in store.runs_at(commit) if made_files(run)]
+    stored = [one for one in _of_runs(store, runs) if _is_made_by(one, asked)]
     missing = {_identity(one) for one in candidates} - {_identity(one) for one in stored}
     if missing:
         specs = sorted({one.manifest.source.spec for one in candidates})
         on_progress(f"exporting {', '.join(specs)} as of {name} ({commit[:12]})")
-        stored += _exported(commit, candidates, store, loaded)
+        with revision.checked_out(commit) as tree:
+            made = export_in(tree, candidates, loaded, store=store, packages=packages)
+        if not packages:  # else they are not what others mean by this commit
+            remember(made, commit, store)
+        stored += made
     return stored
+
+
+def commit_behind(name: str, store: Store) -> str | None:
+    """Return the commit whose networks a baseline's files are; None where nobody knows.
+
+    Args:
+        name: the baseline, in one of the forms above.
+        store: where runs are.
+    """
+    if match := _RUN.fullmatch(name):
+        at = store.run(int(match[1])).revision
+        return at if at and not at.endswith(revision.CHANGED) else None
+    return None if Path(name).is_dir() else revision.commit_of(name)
 
 
 def _of_runs(store: Store, run_ids: Iterable[int]) -> list[Artifact]:
@@ -123,42 +148,59 @@ def _of_folder(folder: Path) -> list[Artifact]:
     return found
 
 
-def _exported(
-    commit: str, candidates: Sequence[Artifact], store: Store, loaded: Loaded
+def export_in(
+    tree: Path,
+    likes: Sequence[Artifact],
+    loaded: Loaded,
+    *,
+    store: Store,
+    packages: Sequence[str] = (),
 ) -> list[Artifact]:
-    """Export the networks of a commit with the tools of today, in a process of their own.
+    """Export the networks of some files as they are in a folder, in a process of its own.
 
     The user's modules are imported here already, as they are now; a process imports them once.
+
+    Args:
+        tree: the user's folder, as it is or as it was.
+        likes: files of the same networks, formats and precisions.
+        loaded: how the networks are loaded.
+        store: where the files go.
+        packages: exact versions to export with, instead of what is installed.
+
+    Raises:
+        CheckError: they cannot be exported.
+        UsageError: a package cannot be fetched.
     """
-    manifests = [candidate.manifest for candidate in candidates]
-    asked = dict.fromkeys(manifest.source.spec for manifest in manifests)
+    manifests = [one.manifest for one in likes]
     formats = ",".join(dict.fromkeys(manifest.format for manifest in manifests))
     precisions = ",".join(dict.fromkeys(manifest.precision for manifest in manifests))
-    with revision.checked_out(commit) as tree, TemporaryDirectory() as temporary:
-        for spec in asked:
-            words = [
-                "--to",
-                formats,
-                "--precision",
-                precisions,
-                "-o",
-                temporary,
-                *loaded.words(tree),
-            ]
+    with TemporaryDirectory() as temporary:
+        for spec in dict.fromkeys(manifest.source.spec for manifest in manifests):
+            what = ["--to", formats, "--precision", precisions, "-o", temporary]
             process = subprocess.run(
-                [sys.executable, "-m", "groundspeed", "export", spec, *words],
+                [sys.executable, "-m", "groundspeed", "export", spec, *what, *loaded.words(tree)],
                 cwd=tree,
+                env=environment(packages),
                 capture_output=True,
                 text=True,
             )
             if process.returncode:
                 raise CheckError(
-                    f"{spec} of {commit[:12]} cannot be exported: {_last_words(process.stderr)}; "
-                    "export it yourself and name the folder as the baseline"
+                    f"{spec} in {tree} cannot be exported{_with(packages)}: "
+                    f"{_last_words(process.stderr)}; export it yourself and name the folder as the "
+                    "baseline"
                 )
-        kept = [store.keep(each) for each in _of_folder(Path(temporary))]
-    remember(kept, commit, store)
-    return kept
+        return [store.keep(each) for each in _of_folder(Path(temporary))]
+
+
+def _is_made_by(artifact: Artifact, asked: Mapping[str, str]) -> bool:
+    """Return whether no package that made a file is one of which another version is asked for."""
+    made = artifact.manifest.packages
+    return all(made.get(name, version) == version for name, version in asked.items())
+
+
+def _with(packages: Sequence[str]) -> str:
+    return f" with {', '.join(packages)}" if packages else ""
 
 
 def _identity(artifact: Artifact) -> tuple[str, str, str]:

@@ -57,6 +57,8 @@ class Contest:
         baseline: the file to beat.
         candidate: the file that is judged.
         threads: threads that both may compute with.
+        packages: exact versions of packages ("onnxruntime==1.31.0") that the baseline runs with,
+            instead of those that are installed.
 
     Raises:
         UsageError: the two cannot be compared.
@@ -65,6 +67,7 @@ class Contest:
     baseline: Artifact
     candidate: Artifact
     threads: int = 1
+    packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         old, new = self.baseline.manifest, self.candidate.manifest
@@ -81,11 +84,16 @@ class Contest:
 
     @property
     def is_same(self) -> bool:
-        """Whether both are one file: then neither can be slower."""
-        return self.baseline.id == self.candidate.id
+        """Whether both are one file in one runtime: then neither can be slower."""
+        return self.baseline.id == self.candidate.id and not self.packages
 
-    def cell(self, artifact: Artifact) -> Cell:
-        """Return what is measured of one of the two."""
+    @property
+    def cells(self) -> tuple[Cell, Cell]:
+        """What is measured: the baseline, and the candidate."""
+        return self.cell(self.baseline, self.packages), self.cell(self.candidate)
+
+    def cell(self, artifact: Artifact, packages: tuple[str, ...] = ()) -> Cell:
+        """Return what is measured of one file, with packages other than those installed."""
         manifest = artifact.manifest
         return Cell(
             network=manifest.source,
@@ -93,6 +101,7 @@ class Contest:
             precision=manifest.precision,
             threads=self.threads,
             artifact_id=artifact.id,
+            packages=packages,
         )
 
 
@@ -213,7 +222,7 @@ def plan_of(
 ) -> Plan:
     """Return what a comparison launches at most; see :func:`compare`."""
     return Plan(
-        cells=(contest.cell(contest.baseline), contest.cell(contest.candidate)),
+        cells=contest.cells,
         settings=replace(
             LAUNCHES,
             min_rounds=pairs,
@@ -289,7 +298,9 @@ def _shapes(artifact: Artifact) -> list[list[int]]:
 
 
 def _coin(contest: Contest, seed: int) -> int:
-    text = f"{contest.baseline.id} {contest.candidate.id} {contest.threads} {seed}"
+    text = " ".join(
+        [contest.baseline.id, contest.candidate.id, f"{contest.threads} {seed}", *contest.packages]
+    )
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
 

@@ -6,14 +6,14 @@ not be the whole slowdown; it says where to look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from groundspeed.artifact import Manifest
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.feedback.breakdown import Time, break_down
 from groundspeed.deploy.feedback.differences import mean_difference
 from groundspeed.deploy.gate.comparing import Contest, plan_of
+from groundspeed.deploy.gate.split import Origins, Split, factors, split
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.results import CellResult
 from groundspeed.deploy.store.store import Store
@@ -48,13 +48,15 @@ class Culprits:
     """What is known about why a candidate is slower.
 
     Attributes:
-        changed: what differs between the files: "network", and packages that made them.
+        changed: what differs between the two as they are launched.
+        split: what each of these did to the latency; None where there is but one, or nobody asked.
         moved: modules that are slower or faster beyond doubt, the largest change first.
         slower_ns: sum of all modules' changes.
         problem: why no module can be named; "" when some could have been.
     """
 
     changed: tuple[str, ...]
+    split: Split | None = None
     moved: tuple[Moved, ...] = ()
     slower_ns: float = 0.0
     problem: str = ""
@@ -65,23 +67,40 @@ def culprits(
     *,
     store: Store,
     target: Target,
+    origins: Origins | None = None,
     cpus: tuple[int, ...] = (),
     command: str = "",
     on_event: OnEvent | None = None,
+    on_progress: Callable[[str], None] = lambda words: None,
 ) -> Culprits:
-    """Profile both files in turn, and return what differs between them.
+    """Tell apart what changed, profile both files in turn, and return what differs between them.
 
     Args:
         contest: the files.
-        store: where the profiles go.
+        store: where launches go.
         target: where to launch.
+        origins: where files come from that tell several changes apart; None leaves them together.
         cpus: logical CPUs to stay on; empty leaves it to the system.
         command: the command line that makes it again.
         on_event: called with everything that happens.
+        on_progress: called with a sentence about what takes long.
 
     Raises:
         GroundspeedError: as in ``pipeline.run``.
     """
+    changed = tuple(map(str, factors(contest)))
+    apart = None
+    if origins is not None and len(changed) > 1:
+        apart = split(
+            contest,
+            origins,
+            store=store,
+            target=target,
+            cpus=cpus,
+            command=command,
+            on_event=on_event,
+            on_progress=on_progress,
+        )
     known = {one.id: one for one in (contest.baseline, contest.candidate)}
     plan = plan_of(contest, target, pairs=1, cpus=cpus)
     result = execute(
@@ -96,11 +115,12 @@ def culprits(
         on_event=on_event,
     )
     old, new = result.cells
-    changed = changes(contest.baseline.manifest, contest.candidate.manifest)
     rounds = sorted(_modules(old).keys() & _modules(new).keys())
     if len(rounds) < ROUNDS // 2:
         reasons = "; ".join([*old.failures, *new.failures]) or "no profile gave a result"
-        return Culprits(changed=changed, problem=f"the files cannot be profiled: {reasons}")
+        return Culprits(
+            changed=changed, split=apart, problem=f"the files cannot be profiled: {reasons}"
+        )
     moved = _moved(
         [_modules(old)[round] for round in rounds],
         [_modules(new)[round] for round in rounds],
@@ -109,30 +129,10 @@ def culprits(
     shown = [one for one in moved if one.difference.low_ns > 0 or one.difference.high_ns < 0]
     return Culprits(
         changed=changed,
+        split=apart,
         moved=tuple(sorted(shown, key=lambda one: -abs(one.difference.ns))),
         slower_ns=sum(one.difference.ns for one in moved),
     )
-
-
-def changes(old: Manifest, new: Manifest) -> tuple[str, ...]:
-    """Return what differs between how two files came about.
-
-    Both run in the same runtime, of today, so that it is never among them.
-    """
-    found = ["the network"] if old.source.digest != new.source.digest or old.ops != new.ops else []
-    before, now = _packages(old), _packages(new)
-    found += [
-        f"{name} (was {before.get(name, 'not used')}, is {now.get(name, 'not used')})"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
-    return tuple(found)
-
-
-def _packages(manifest: Manifest) -> dict[str, str]:
-    return {
-        name: version for step in manifest.steps for name, _, version in [step.by.partition(" ")]
-    }
 
 
 def _modules(cell: CellResult) -> dict[int, dict[str, float]]:

@@ -142,11 +142,7 @@ def _stored(
 
 def _is_of_today(manifest: Manifest) -> bool:
     """Return whether the packages that made a file are those that are installed."""
-    return all(
-        _installed(package) == version
-        for step in manifest.steps
-        for package, _, version in [step.by.partition(" ")]
-    )
+    return all(_installed(package) == version for package, version in manifest.packages.items())
 
 
 def _installed(package: str) -> str | None:

@@ -31,6 +31,7 @@ def _plain_one(comparison: Comparison, rules: Rules) -> dict[str, Any]:
         "device": comparison.device,
         "baseline": contest.baseline.id,
         "candidate": contest.candidate.id,
+        "baseline_packages": contest.packages,
         "run": comparison.result.run.id if comparison.result else None,
         "verdict": comparison.verdict,
         "is_faster": comparison.is_faster,

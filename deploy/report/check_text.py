@@ -13,11 +13,13 @@ from groundspeed.deploy.report.text import threads
 
 
 def title(comparison: Comparison) -> str:
-    """Return "squeezenet1_1 in ncnn, fp32, 1 thread, on local"."""
-    manifest = comparison.contest.candidate.manifest
+    """Return "squeezenet1_1 in ncnn, fp32, 1 thread, on local", and what the baseline ran with."""
+    contest = comparison.contest
+    manifest = contest.candidate.manifest
+    other = f", the baseline with {', '.join(contest.packages)}" if contest.packages else ""
     return (
         f"{manifest.source.name} in {manifest.runtime}, {manifest.precision}, "
-        f"{threads(comparison.contest.threads)}, on {comparison.device}"
+        f"{threads(contest.threads)}, on {comparison.device}{other}"
     )
 
 

@@ -18,6 +18,7 @@ from typing import IO, TypeVar
 
 from groundspeed.deploy.devices.clusters import cores
 from groundspeed.deploy.devices.state import read_state
+from groundspeed.deploy.packages import environment
 from groundspeed.deploy.targets.here import HereLink
 from groundspeed.deploy.targets.protocol import Conversation, deadline_s, death, describe
 from groundspeed.deploy.targets.target import OnProgress
@@ -98,7 +99,7 @@ class LocalTarget:
         # A file instead of a pipe: it never fills up, so that nobody has to read it meanwhile.
         with (
             tempfile.TemporaryFile() as stderr,
-            self._started(said or subprocess.PIPE, stderr) as process,
+            self._started(job.packages, said or subprocess.PIPE, stderr) as process,
             _killed_after(limit_s, process) as expired,
         ):
             answers = said or process.stdout
@@ -117,7 +118,9 @@ class LocalTarget:
             )
 
     @contextlib.contextmanager
-    def _started(self, stdout: int | IO[str], stderr: IO[bytes]) -> Iterator[Process]:
+    def _started(
+        self, packages: Sequence[str], stdout: int | IO[str], stderr: IO[bytes]
+    ) -> Iterator[Process]:
         """Start the agent; however the block is left, nothing of it goes on running.
 
         If we are killed, the agent ends itself. That is not arranged here by a ``preexec_fn``:
@@ -126,6 +129,7 @@ class LocalTarget:
         try:
             process = subprocess.Popen(
                 self._command,
+                env=environment(packages),
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,

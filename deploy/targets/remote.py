@@ -103,6 +103,11 @@ class RemoteTarget:
 
     def _until_done(self, job: Job, kind: type[T], tell: OnProgress) -> T:
         """Launch again what a lost device has cost."""
+        if job.packages:
+            raise DeviceRefused(
+                f"{', '.join(job.packages)} can be run on this machine alone: {self.name} keeps "
+                "the versions that it has"
+            )
         for left in reversed(range(TRIES)):
             try:
                 return self._launch(job, kind, tell)

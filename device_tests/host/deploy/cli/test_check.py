@@ -86,6 +86,35 @@ def test_a_changed_network_is_measured_beside_the_old_one(
     assert git(project, "status", "--porcelain") == ""
 
 
+def test_a_newer_runtime_is_measured_beside_the_old_one(
+    project: Path, groundspeed: Groundspeed
+) -> None:
+    check = ("check", "net.py:build", "--baseline", "HEAD", "--runtimes", "ncnn", "--pairs", "5")
+    old = ("--baseline-packages", "ncnn==1.0.20260526", "--no-blame", "--json")
+    done = groundspeed(*check, *old, cwd=project)
+    (one,) = json.loads(done.stdout)["comparisons"]
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert one["baseline"] == one["candidate"]  # the same file, and yet no pass without a launch
+    assert one["evidence"]["pairs"] == 5
+    assert one["baseline_packages"] == ["ncnn==1.0.20260526"]
+
+
+@pytest.mark.parametrize(
+    ("packages", "sentence"),
+    [
+        ("ncnn", "'ncnn' names no package in an exact version"),
+        ("ncnn==0.0.1", "ncnn==0.0.1 cannot be fetched"),
+    ],
+)
+def test_packages_that_cannot_be_had_are_bad_use(
+    project: Path, groundspeed: Groundspeed, packages: str, sentence: str
+) -> None:
+    check = ("check", "net.py:build", "--baseline", "HEAD", "--runtimes", "ncnn")
+    done = groundspeed(*check, "--baseline-packages", packages, cwd=project)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+
+
 def test_what_is_stored_is_not_exported_again(
     project: Path, groundspeed: Groundspeed, unchanged: subprocess.CompletedProcess[str]
 ) -> None:

@@ -6,15 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
-from groundspeed.artifact import Artifact, Step
+from groundspeed.artifact import Artifact
 from groundspeed.deploy.exporting import Exporter
 from groundspeed.deploy.feedback.breakdown import Time
 from groundspeed.deploy.gate.comparing import Contest
-from groundspeed.deploy.gate.culprits import Culprits, Moved, changes, culprits
+from groundspeed.deploy.gate.culprits import Culprits, Moved, culprits
 from groundspeed.deploy.report.check_culprits import sentences
 from groundspeed.deploy.sources import Network
 from groundspeed.deploy.store.store import Store
@@ -65,33 +64,6 @@ def test_the_module_that_was_made_slower_is_named_first(tmp_path: Path, store: S
 def with_(artifact: Artifact, **values: object) -> Artifact:
     manifest = dataclasses.replace(artifact.manifest, **values)  # type: ignore[arg-type]
     return dataclasses.replace(artifact, manifest=manifest)
-
-
-@pytest.mark.parametrize(
-    ("by", "digest", "expected"),
-    [
-        ("onnx 1.0", "same", ()),
-        ("onnx 1.1", "same", ("onnx (was 1.0, is 1.1)",)),
-        ("onnxsim 1.0", "same", ("onnx (was 1.0, is not used)", "onnxsim (was not used, is 1.0)")),
-        ("onnx 1.0", "other", ("the network",)),
-        ("onnx 1.1", "other", ("the network", "onnx (was 1.0, is 1.1)")),
-    ],
-)
-def test_what_changed_is_told_from_the_manifests(
-    make_artifact: MakeArtifact, by: str, digest: str, expected: tuple[str, ...]
-) -> None:
-    plain = make_artifact("net")
-    old_source = dataclasses.replace(plain.manifest.source, digest="same")
-    new_source = dataclasses.replace(plain.manifest.source, digest=digest)
-    old = with_(plain, source=old_source, steps=(Step(name="to_onnx", by="onnx 1.0"),))
-    new = with_(plain, source=new_source, steps=(Step(name="to_onnx", by=by),))
-    assert changes(old.manifest, new.manifest) == expected
-
-
-def test_what_changed_together_is_not_told_apart() -> None:
-    words = sentences(Culprits(changed=("the network", "onnx (was 1.0, is 1.1)")))[0]
-    assert "changed together" in words
-    assert "name the old commit as the baseline" in words
 
 
 def test_a_module_that_is_new_came_from_nothing() -> None:
