@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from groundspeed.deploy.feedback.costs.characterize import Learned
     from groundspeed.deploy.store.location import Location
 
+WARM_S = 0.3  # of plain inferences before the profiled ones, which have plain ones beside them
+
 
 @click.command()
 @click.argument("networks", nargs=-1)
@@ -43,6 +45,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Launches of each network; their fastest runs are learned from.",
 )
+@click.option(
+    "--microbenchmarks/--no-microbenchmarks",
+    default=True,
+    show_default=True,
+    help="Measure each distinct op of the networks apart from them, too.",
+)
 @fresh_option
 @store_option
 @json_option
@@ -54,11 +62,12 @@ def command(
     place: Place,
     runs: int,
     rounds: int,
+    microbenchmarks: bool,
     fresh: bool,
     location: Location,
     as_json: bool,
 ) -> int:
-    """Profile networks on a device, so that others can be predicted there.
+    """Profile networks and their ops on a device, so that others can be predicted there.
 
     Without NETWORKS, those of the zoo are taken; name your own to have their kind among them. What
     is learned lies in the results; an interrupted command goes on where it was.
@@ -70,6 +79,7 @@ def command(
     from groundspeed.deploy import running
     from groundspeed.deploy.feedback.costs.characterize import NETWORKS, learned
     from groundspeed.deploy.feedback.costs.gather import gather
+    from groundspeed.deploy.feedback.costs.patchwork import with_patchworks
     from groundspeed.deploy.plan import Settings
     from groundspeed.deploy.report.costs import learned_table
 
@@ -84,6 +94,8 @@ def command(
             folder=location.folder / "exports",
             on_progress=progress.say,
         )
+        if microbenchmarks:
+            work = with_patchworks(work, progress.say)
 
         def profile(here: Here) -> tuple[Learned, ...]:
             running.measure(
@@ -93,6 +105,7 @@ def command(
                 settings=Settings(
                     min_rounds=0,
                     max_rounds=0,
+                    min_seconds=WARM_S,
                     profile_runs=runs,
                     profile_rounds=rounds,
                     cpus=here.cpus,

@@ -36,6 +36,8 @@ def learned_table(learned: Learned) -> RenderableType:
         words.append(Text(f"roofline, as far as it shows in these networks: {roof}"))
     if learned.left_out:
         words.append(Text(f"each network predicted by the others: {errors(learned.left_out)}"))
+        alone = errors(learned.strangers)
+        words.append(Text(f"and where nobody measured the ops that only it has: {alone}"))
     return Group(*words)
 
 

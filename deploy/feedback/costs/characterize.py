@@ -53,6 +53,7 @@ class Learned:
         flops_per_s, bytes_per_s: the device's roofline as far as it shows in these networks: the
             highest rates of any kind. What lies in a cache is read faster than from memory.
         left_out: how each network was predicted by the others; empty with fewer than two.
+        strangers: the same without the microbenchmarks of ops that no other network has.
     """
 
     setting: Setting
@@ -60,6 +61,7 @@ class Learned:
     flops_per_s: float | None
     bytes_per_s: float | None
     left_out: tuple[LeftOut, ...]
+    strangers: tuple[LeftOut, ...]
 
 
 def learned(known: Mapping[Setting, Sequence[Example]]) -> tuple[Learned, ...]:
@@ -69,12 +71,14 @@ def learned(known: Mapping[Setting, Sequence[Example]]) -> tuple[Learned, ...]:
 
 def _learned(setting: Setting, examples: Sequence[Example]) -> Learned:
     kinds = kind_costs(examples)
+    several = sum(not one.is_patchwork for one in examples) > 1
     return Learned(
         setting=setting,
         kinds=kinds,
         flops_per_s=max((row.flops_per_s for row in kinds if row.flops_per_s), default=None),
         bytes_per_s=max((row.bytes_per_s for row in kinds if row.bytes_per_s), default=None),
-        left_out=leave_out(examples) if len(examples) > 1 else (),
+        left_out=leave_out(examples) if several else (),
+        strangers=leave_out(examples, with_ops=True) if several else (),
     )
 
 

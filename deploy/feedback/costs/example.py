@@ -1,5 +1,8 @@
 """A profiled network, as a device's cost model learns from it: each of its ops with its time.
 
+So are microbenchmarks: patchworks of ops (``patchwork.py``) are networks, too, but no examples of
+how long a network takes.
+
 Other work on a device only ever makes ops slower, and never the same ones, so that nothing could be
 learned from it. The times are therefore those of the fastest tenth of all runs, and so is the
 latency that is predicted from them.
@@ -14,6 +17,8 @@ from groundspeed.artifact import Manifest
 from groundspeed.deploy.feedback.breakdown import Breakdown
 from groundspeed.ops import Op
 
+PATCHWORK = "patchwork:"  # what the source of a patchwork begins with
+
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
@@ -21,6 +26,7 @@ class Example:
 
     Attributes:
         network: its name.
+        is_patchwork: whether it is one.
         ops: its canonical ops, in order of computation.
         times_ns: what each of them is charged with; 0 for one that was fused into another.
         between_ns: the rest of the end-to-end time, which no op is charged with.
@@ -34,6 +40,7 @@ class Example:
     times_ns: tuple[float, ...]
     between_ns: float
     executed: int
+    is_patchwork: bool = False
     run: int = 0
     launch_at: str = ""
 
@@ -68,6 +75,7 @@ def example(manifest: Manifest, breakdown: Breakdown, run: int = 0, launch_at: s
     times = tuple(charged[op.name] for op in manifest.ops)
     return Example(
         network=manifest.source.name,
+        is_patchwork=manifest.source.spec.startswith(PATCHWORK),
         ops=manifest.ops,
         times_ns=times,
         between_ns=breakdown.plain.ns - sum(times),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +23,31 @@ class Described:
     """An op as a cost model sees it.
 
     Attributes:
-        sorts: what it is, from the most exact word to the least: ops that share an exact word are
-            compared first. Runtimes fuse by what stands beside an op, so that belongs to it.
+        word: what it is, in its own word: "element-wise add".
+        kind: the same in the vocabulary's.
+        before, after: kinds of the ops that it reads and that read it. Runtimes fuse by what stands
+            beside an op, so that belongs to it.
         size: how large it is in several respects, on scales where a step of 1 matters.
+        weights: logarithm of the whole network's parameters, for an op that has some: weights that
+            do not stay in a cache from one inference to the next are read anew.
         flops, bytes: arithmetic and memory access cost on paper.
         fits: whether its channels fill vectors of eight.
     """
 
-    sorts: tuple[str, ...]
+    word: str
+    kind: str
+    before: str
+    after: str
     size: NDArray[np.float64]
+    weights: float
     flops: float
     bytes: float
     fits: bool
+
+    @property
+    def shape(self) -> Hashable:
+        """What ops share that differ at most in what surrounds them."""
+        return self.word, tuple(self.size.round(6))
 
 
 def described(ops: Sequence[Op]) -> list[Described]:
@@ -57,12 +70,13 @@ def described(ops: Sequence[Op]) -> list[Described]:
 
 
 def _described(op: Op, inputs: Sequence[Op], readers: Sequence[Op], parameters: int) -> Described:
-    word = f"{op.kind} {_word(op)}"
-    before = "+".join(sorted(str(each.kind) for each in inputs)) or "input"
-    after = "+".join(sorted({str(each.kind) for each in readers})) or "output"
     return Described(
-        sorts=(f"{before} > {word} > {after}", f"{before} > {word}", word, str(op.kind)),
-        size=_size(op, inputs, parameters),
+        word=f"{op.kind} {_word(op)}",
+        kind=str(op.kind),
+        before="+".join(sorted(str(each.kind) for each in inputs)) or "input",
+        after="+".join(sorted({str(each.kind) for each in readers})) or "output",
+        size=_size(op, inputs),
+        weights=math.log2(1 + parameters) if op.parameters else 0.0,
         flops=float(op.flops),
         bytes=float(op.memory_bytes),
         fits=_channels(op) % 8 == 0,
@@ -74,7 +88,7 @@ def _word(op: Op) -> str:
     return re.sub(r"(_default)?(_\d+)*$", "", op.name)
 
 
-def _size(op: Op, inputs: Sequence[Op], parameters: int) -> NDArray[np.float64]:
+def _size(op: Op, inputs: Sequence[Op]) -> NDArray[np.float64]:
     written = math.prod(op.output_shape)
     read = max(0, op.memory_bytes // VALUE_BYTES - op.parameters - written)
     channels = _channels(op)
@@ -92,8 +106,6 @@ def _size(op: Op, inputs: Sequence[Op], parameters: int) -> NDArray[np.float64]:
             *_fit(math.gcd(*map(_channels, inputs))),
             *_fit(_in_a_group(op, inputs)),
             _APART * _is_padded(op, inputs),
-            # Weights that do not stay in a cache from one inference to the next are read anew.
-            math.log2(1 + parameters) if op.parameters else 0.0,
         ]
     )
 

@@ -1,18 +1,19 @@
 """A device's cost model: what an op would take there, from the ops that are most like it.
 
 An op's time is written as what a plain law says, times how far ops like it were from that law. The
-law is fitted for each kind of op, and for each word that is common: a fixed cost, a time for each
-FLOP (a longer one where channels do not fit vectors of eight) and a time for each byte, none below
-zero (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974, chapter 23). How far from it
-a kernel is depends on its shape in ways that no formula tells, so the nearest known ops are asked
-(T. Cover, P. Hart, Nearest Neighbor Pattern Classification, 1967). Whether a runtime fuses an op is
-answered in the same way: a fused op is known to take nothing.
+law is fitted for each word that is common ("max_pool2d"), and else for each kind of op: a fixed
+cost, a time for each FLOP (a longer one where channels do not fit vectors of eight) and a time for
+each byte, none below zero (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974,
+chapter 23). How far from it a kernel is depends on its shape in ways that no formula tells, so the
+nearest known ops are asked (T. Cover, P. Hart, Nearest Neighbor Pattern Classification, 1967): the
+nearest in size, and in what surrounds them. Whether a runtime fuses an op is answered in the same
+way, by vote: a fused op is known to take nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,12 @@ from groundspeed.deploy.feedback.costs.features import Described, described
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op, OpKind
 
-NEIGHBOURS = 8
-# Of an op's sort there must be so many before that sort alone is asked.
-ENOUGH = 3
+NEIGHBOURS = 4
+# How far apart two ops of one size are when other kinds of ops stand before them, or behind them.
+SURROUNDINGS = 2.0
 # Of a word there must be so many that took time before it has a law of its own.
 LAWFUL = 8
-# A sort's nearest op further away than this is no help: two doublings in size.
+# An op's nearest known one further away than this is no help: two doublings in size.
 _FAR = 4.0
 
 Floats = NDArray[np.float64]
@@ -38,22 +39,26 @@ class CostModel:
     """What ops take on one device, in one runtime, precision and number of threads.
 
     Args:
-        examples: networks that were profiled there; at least one.
+        examples: networks that were profiled there, one at least, and microbenchmarks.
+        unseen: shapes of ops that are not to be learned from microbenchmarks.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there is no network.
     """
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        if not examples:
-            raise UsageError("nothing was profiled there, so nothing can be predicted")
-        known = [
+    def __init__(self, examples: Sequence[Example], unseen: Collection[Hashable] = ()) -> None:
+        networks = [one for one in examples if not one.is_patchwork]
+        if not networks:
+            raise UsageError("no network was profiled there, so none can be predicted")
+        seen = [
             (each, time)
             for one in examples
             for each, time in zip(described(one.ops), one.times_ns, strict=True)
+            if each.bytes and not (one.is_patchwork and each.shape in unseen)
         ]
-        self._known = _learned(known)
-        self._between = _between(examples)
+        self._known = _learned(seen)
+        self._shapes = frozenset(each.shape for each, _ in seen)
+        self._between = _between(networks)
 
     def predict(self, ops: Sequence[Op]) -> float:
         """Return the latency of a network in nanoseconds.
@@ -78,28 +83,30 @@ class CostModel:
         return tuple(
             op.name
             for op, each in zip(ops, described(ops), strict=True)
-            if each.bytes and not any(sort in self._known for sort in each.sorts)
+            if each.bytes and self._like(each) is None
         )
 
     def unlike(self, ops: Sequence[Op]) -> float:
         """Return the share of the time in ops that are far in size from all of their kind."""
-        seen = [each for each in described(ops) if each.bytes and each.sorts[-1] in self._known]
-        times = [(each, self._time(each)) for each in seen]
-        total = sum(time for _, time in times)
-        far = sum(time for each, time in times if self._known[each.sorts[-1]].time(each)[0] > _FAR)
-        return far / total if total else 0.0
+        found = [known.time(each) for each in described(ops) if (known := self._like(each))]
+        total = sum(time for _, time in found)
+        return sum(time for distance, time in found if distance > _FAR) / total if total else 0.0
+
+    def met(self, ops: Sequence[Op]) -> float:
+        """Return the share of the time in ops that were measured in their very shape."""
+        times = [(self._time(each), each.shape in self._shapes) for each in described(ops)]
+        total = sum(time for time, _ in times)
+        return sum(time for time, is_met in times if is_met) / total if total else 0.0
 
     def _time(self, op: Described) -> float:
+        known = self._like(op)
+        return 0.0 if known is None else known.time(op)[1]
+
+    def _like(self, op: Described) -> _Known | None:
+        """Return what is known of ops of its word, or else of its kind."""
         if not op.bytes:
-            return 0.0
-        for sort in op.sorts:
-            known = self._known.get(sort)
-            if known is None or (known.count < ENOUGH and sort != op.sorts[-1]):
-                continue
-            nearest, time = known.time(op)
-            if nearest <= _FAR or sort == op.sorts[-1]:
-                return time
-        return 0.0
+            return None
+        return self._known.get(op.word) or self._known.get(op.kind)
 
 
 class _Known:
@@ -111,9 +118,10 @@ class _Known:
     """
 
     def __init__(self, members: Sequence[tuple[Described, float]], law: Floats) -> None:
-        self.count = len(members)
         self._law = law
-        self._sizes = np.array([op.size for op, _ in members])
+        self._sizes = np.array([(*op.size, op.weights) for op, _ in members])
+        self._before = np.array([op.before for op, _ in members])
+        self._after = np.array([op.after for op, _ in members])
         self._factors = np.array([time / max(self._lawful(op), 1.0) for op, time in members])
 
     @property
@@ -123,11 +131,17 @@ class _Known:
 
     def time(self, op: Described) -> tuple[float, float]:
         """Return the distance of the nearest op, and what the nearest few say this one takes."""
-        distances = np.linalg.norm(self._sizes - op.size, axis=1)
-        nearest = np.argsort(distances, kind="stable")[:NEIGHBOURS]
-        weights = 1.0 / (distances[nearest] ** 2 + 0.01)
-        factor = float(np.average(self._factors[nearest], weights=weights))
-        return float(distances[nearest[0]]), factor * self._lawful(op)
+        apart = np.array((*op.size, op.weights)) - self._sizes
+        strange = (self._before != op.before).astype(int) + (self._after != op.after)
+        squares = np.square(apart).sum(axis=1) + SURROUNDINGS**2 * strange
+        nearest = np.argsort(squares, kind="stable")[:NEIGHBOURS]
+        weights, factors = 1.0 / (squares[nearest] + 0.01), self._factors[nearest]
+        distance = float(np.sqrt(np.square(apart).sum(axis=1).min()))
+        own = factors > 0
+        if 2 * weights[own].sum() < weights.sum():
+            return distance, 0.0
+        factor = float(np.average(factors[own], weights=weights[own]))
+        return distance, factor * max(self._lawful(op), 1.0)
 
     def _lawful(self, op: Described) -> float:
         return float(self._law @ _terms(op))
@@ -139,24 +153,18 @@ def _terms(op: Described) -> Floats:
 
 
 def _learned(examples: Iterable[tuple[Described, float]]) -> dict[str, _Known]:
-    """Return what is known of each sort of op.
-
-    An op has the law of its word ("max_pool2d") where enough is known of it, else that of its kind.
-    """
+    """Return what is known of each word and kind of op."""
     sorts: dict[str, list[tuple[Described, float]]] = defaultdict(list)
     for op, time in examples:
-        if op.bytes:
-            for sort in op.sorts:
-                sorts[sort].append((op, time))
-    laws = {sort: _law(members) for sort, members in sorts.items()}
+        sorts[op.word].append((op, time))
+        sorts[op.kind].append((op, time))
 
-    def law(sort: str, op: Described) -> Floats:
-        if sort == op.sorts[-1]:
-            return laws[sort]
-        own = sum(time > 0 for _, time in sorts[op.sorts[-2]])
-        return laws[op.sorts[-2] if own >= LAWFUL else op.sorts[-1]]
+    def law(sort: str) -> Floats:
+        members = sorts[sort]
+        own = sum(time > 0 for _, time in members)
+        return _law(members if own >= LAWFUL else sorts[members[0][0].kind])
 
-    return {sort: _Known(members, law(sort, members[0][0])) for sort, members in sorts.items()}
+    return {sort: _Known(members, law(sort)) for sort, members in sorts.items()}
 
 
 def _law(members: Sequence[tuple[Described, float]]) -> Floats:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from groundspeed.deploy.feedback.costs.example import Example
+from groundspeed.deploy.feedback.costs.features import described
 from groundspeed.deploy.feedback.costs.model import CostModel
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op
@@ -15,6 +16,9 @@ from groundspeed.ops import Op
 LEVEL = 0.9
 # Of two networks one can be left out and the other learned from; less says nothing about errors.
 LEAST_NETWORKS = 3
+# So much of a network's time must be in ops that were measured in their very shape before the
+# errors of networks whose ops are known speak for it.
+MOSTLY = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,9 @@ class Prediction:
         low_ns, high_ns: its interval; no upper end where ops are unknown.
         level: the share of left-out networks that such intervals hold; below ``LEVEL`` where there
             are too few networks for it.
-        left_out: how each network that it rests on was predicted by the others.
+        left_out: how each network that it rests on was predicted by the others; without the
+            microbenchmarks of its own ops, if this network's were not measured either.
+        met: the share of it in ops that were measured in their very shape.
         rests_on: the profiles that it was learned from.
         unlike: the share of it in ops that are not nearly as large as any known one of their kind:
             there the law alone speaks, and the interval promises too much.
@@ -72,6 +78,7 @@ class Prediction:
     high_ns: float | None
     level: float
     left_out: tuple[LeftOut, ...]
+    met: float = 0.0
     rests_on: tuple[Basis, ...] = ()
     unlike: float = 0.0
     unknown: tuple[str, ...] = ()
@@ -97,14 +104,16 @@ def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
     Raises:
         UsageError: too few networks were profiled, or ones that have nothing in common.
     """
-    if len(examples) < LEAST_NETWORKS:
+    networks = sum(not one.is_patchwork for one in examples)
+    if networks < LEAST_NETWORKS:
         raise UsageError(
-            f"{len(examples)} networks were profiled there, and a prediction that knows its error "
+            f"{networks} networks were profiled there, and a prediction that knows its error "
             f"rests on {LEAST_NETWORKS} at least; run 'groundspeed characterize' on the device"
         )
     model = CostModel(examples)
     ns = model.predict(ops)
-    left_out = leave_out(examples)
+    met = model.met(ops)
+    left_out = leave_out(examples, with_ops=met < MOSTLY)
     strangers = [one.network for one in left_out if one.predicted_ns <= 0]
     if strangers:
         raise UsageError(
@@ -121,6 +130,7 @@ def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
         high_ns=None if unknown else ns * reach,
         level=min(LEVEL, place / (len(errors) + 1)),
         left_out=left_out,
+        met=met,
         rests_on=tuple(
             Basis(network=one.network, run=one.run, launch_at=one.launch_at) for one in examples
         ),
@@ -130,17 +140,29 @@ def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:
 
 
 def leave_out(
-    examples: Sequence[Example], group: Callable[[Example], Hashable] = attrgetter("identity")
+    examples: Sequence[Example],
+    group: Callable[[Example], Hashable] = attrgetter("identity"),
+    *,
+    with_ops: bool = False,
 ) -> tuple[LeftOut, ...]:
     """Predict each network by a model of the others.
 
     Args:
-        examples: networks of at least two groups.
+        examples: networks of at least two groups, and microbenchmarks.
         group: networks of one group are left out together.
+        with_ops: leave microbenchmarks out of those ops, too, that no network of another group has.
     """
     found = []
-    for one in examples:
-        others = [other for other in examples if group(other) != group(one)]
-        predicted = CostModel(others).predict(one.ops)
+    for one in (each for each in examples if not each.is_patchwork):
+        others = [each for each in examples if each.is_patchwork or group(each) != group(one)]
+        unseen = _shapes([one]) - _shapes(others) if with_ops else frozenset()
+        predicted = CostModel(others, unseen).predict(one.ops)
         found.append(LeftOut(network=one.network, predicted_ns=predicted, measured_ns=one.total_ns))
     return tuple(found)
+
+
+def _shapes(examples: Iterable[Example]) -> frozenset[Hashable]:
+    """Return the shapes of the ops of networks."""
+    return frozenset(
+        each.shape for one in examples if not one.is_patchwork for each in described(one.ops)
+    )
