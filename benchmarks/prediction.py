@@ -3,17 +3,18 @@
     python benchmarks/prediction.py STORE [--on DEVICE] [--json]
 
 STORE is a folder of results in which 'groundspeed characterize' has left its profiles. For each
-runtime and number of threads: the share of left-out networks within ±10 %, and the median error;
-beside it the floor, that all networks take as long for each MAC as one anchor, the one of them that
-does best as such; and the ceiling, how far every second launch of a network is from the launches
-between ("measured again"): nobody predicts a figure better than it can be measured.
+runtime and number of threads: the share of left-out networks within ±10 %, and the median error,
+with microbenchmarks of all ops, and without those of ops that only the left-out network or family
+has; beside it the floor, that all networks take as long for each MAC as one anchor, the one of them
+that does best as such; and the ceiling, how far every second launch of a network is from the
+launches between ("measured again"): nobody predicts a figure better than it can be measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,13 @@ def measure(folder: Path, device: str) -> Iterator[dict[str, object]]:
         known = gather(store, device)
         again = reproduced(*(gather(store, device, slice(start, None, 2)) for start in (0, 1)))
     for setting, examples in known.items():
-        networks = [one.error for one in leave_out(examples)]
-        families = [one.error for one in leave_out(examples, lambda one: family(one.network))]
-        for left_out, errors in (("network", networks), ("family", families)):
-            yield {"setting": str(setting), "left out": left_out, **figures(errors)}
-        yield {"setting": str(setting), "left out": "all but an anchor", **figures(floor(examples))}
+        for left_out, group in GROUPS.items():
+            for with_ops in (False, True):
+                errors = [one.error for one in leave_out(examples, group, with_ops=with_ops)]
+                name = f"{left_out} and its ops" if with_ops else left_out
+                yield {"setting": str(setting), "left out": name, **figures(errors)}
+        networks = [one for one in examples if not one.is_patchwork]
+        yield {"setting": str(setting), "left out": "all but an anchor", **figures(floor(networks))}
         if again.get(setting):
             yield {"setting": str(setting), "left out": "measured again", **figures(again[setting])}
 
@@ -48,13 +51,21 @@ def reproduced(first: Known, second: Known) -> dict[Setting, list[float]]:
     found = {}
     for setting, examples in second.items():
         before = {one.identity: one.total_ns for one in first[setting]}
-        found[setting] = [one.total_ns / before[one.identity] - 1.0 for one in examples]
+        found[setting] = [
+            one.total_ns / before[one.identity] - 1.0 for one in examples if not one.is_patchwork
+        ]
     return found
 
 
 def family(network: str) -> str:
     """Return a network's family; one from elsewhere is its own."""
     return zoo.family_of(network) if network in zoo.names() else network
+
+
+GROUPS: dict[str, Callable[[Example], Hashable]] = {
+    "network": lambda one: one.identity,
+    "family": lambda one: family(one.network),
+}
 
 
 def figures(errors: Sequence[float]) -> dict[str, object]:

@@ -10,11 +10,13 @@ latency that is predicted from them.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
 
 from groundspeed.artifact import Manifest
 from groundspeed.deploy.feedback.breakdown import Breakdown
+from groundspeed.deploy.feedback.costs.features import Described, described
 from groundspeed.ops import Op
 
 PATCHWORK = "patchwork:"  # what the source of a patchwork begins with
@@ -43,6 +45,11 @@ class Example:
     is_patchwork: bool = False
     run: int = 0
     launch_at: str = ""
+
+    @functools.cached_property
+    def described(self) -> tuple[Described, ...]:
+        """The ops as a cost model looks at them."""
+        return tuple(described(self.ops))
 
     @property
     def identity(self) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from groundspeed.ops import Op, OpKind
 
 # An op of twice the size is nearer than one of the same size that fits vectors otherwise.
 _APART = 2.0
+IMAGE_CHANNELS = 3  # of what a network reads, which no op says
 VALUE_BYTES = 4  # canonical graphs are in float32, whatever precision is written from them
 
 
@@ -78,7 +79,8 @@ def _described(op: Op, inputs: Sequence[Op], readers: Sequence[Op], parameters: 
         size=_size(op, inputs),
         weights=math.log2(1 + parameters) if op.parameters else 0.0,
         flops=float(op.flops),
-        bytes=float(op.memory_bytes),
+        # A view costs nothing on paper; a runtime whose layout it does not fit copies the map.
+        bytes=float(op.memory_bytes or 2 * VALUE_BYTES * math.prod(op.output_shape)),
         fits=_channels(op) % 8 == 0,
     )
 
@@ -103,9 +105,10 @@ def _size(op: Op, inputs: Sequence[Op]) -> NDArray[np.float64]:
             math.log2(1 + channels),
             math.log2(1 + inner),
             *_fit(channels),
-            *_fit(math.gcd(*map(_channels, inputs))),
+            *_fit(math.gcd(*map(_channels, inputs)) if inputs else IMAGE_CHANNELS),
             *_fit(_in_a_group(op, inputs)),
-            _APART * _is_padded(op, inputs),
+            _APART * _is_padded(op, _side(read, inputs)),
+            _APART * _is_dealt(op, inputs),
         ]
     )
 
@@ -125,15 +128,27 @@ def _in_a_group(op: Op, inputs: Sequence[Op]) -> int:
     return math.gcd(read, _channels(op) * read // whole)
 
 
-def _is_padded(op: Op, inputs: Sequence[Op]) -> bool:
+def _side(read: int, inputs: Sequence[Op]) -> int:
+    """Return the width of the map that an op reads; 0 for what is no map."""
+    if not inputs:
+        return math.isqrt(read // IMAGE_CHANNELS)
+    return inputs[0].output_shape[-1] if len(inputs[0].output_shape) == 4 else 0
+
+
+def _is_padded(op: Op, side: int) -> bool:
     """Return whether a window that makes maps smaller must reach over their edge."""
-    sizes = [each.output_shape[-1] for each in inputs[:1] if len(each.output_shape) == 4]
-    if len(op.output_shape) != 4 or not sizes or sizes[0] <= op.output_shape[-1]:
+    if len(op.output_shape) != 4 or side <= op.output_shape[-1]:
         return False
-    stride = round(sizes[0] / op.output_shape[-1])
-    return sizes[0] <= stride * op.output_shape[-1]
+    stride = round(side / op.output_shape[-1])
+    return side <= stride * op.output_shape[-1]
+
+
+def _is_dealt(op: Op, inputs: Sequence[Op]) -> bool:
+    """Return whether channels are dealt into groups there, or back: one group moves nothing."""
+    shapes = [op.output_shape, *(each.output_shape for each in inputs)]
+    return any(len(shape) == 5 and min(shape[1:3]) > 1 for shape in shapes)
 
 
 def _fit(count: int) -> tuple[float, ...]:
-    """Return how a number fits vectors of 16, of 8 and of 4."""
-    return tuple(_APART * (count % lanes == 0) for lanes in (16, 8, 4))
+    """Return how a number fits vectors of 16, of 8 and of 4; 0 is none, and fits nothing."""
+    return tuple(_APART * (count % lanes == 0 < count) for lanes in (16, 8, 4))

@@ -1,19 +1,27 @@
 """A device's cost model: what an op would take there, from the ops that are most like it.
 
-An op's time is written as what a plain law says, times how far ops like it were from that law. The
-law is fitted for each word that is common ("max_pool2d"), and else for each kind of op: a fixed
-cost, a time for each FLOP (a longer one where channels do not fit vectors of eight) and a time for
-each byte, none below zero (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974,
-chapter 23). How far from it a kernel is depends on its shape in ways that no formula tells, so the
-nearest known ops are asked (T. Cover, P. Hart, Nearest Neighbor Pattern Classification, 1967): the
-nearest in size, and in what surrounds them. Whether a runtime fuses an op is answered in the same
-way, by vote: a fused op is known to take nothing.
+An op that was measured apart, in a patchwork, is known by its shape. In a network it takes another
+time: caches are fuller there, memory is not as fresh, a layout may fit or not. How much another is
+learned from the ops of networks that were measured apart, too, the nearest in size and in what
+surrounds them (T. Cover, P. Hart, Nearest Neighbor Pattern Classification, 1967). And it goes with
+how long a whole inference is: a short one stays in the caches, and finds a moment in which nothing
+disturbs it. This *pace* is a line over the logarithm of the latency, the same for all ops of a
+network.
+
+The time of any other op is written as what a plain law says, times how far the nearest known ops
+were from that law. The law is fitted for each word that is common ("max_pool2d"), and else for each
+kind of op: a fixed cost, a time for each FLOP (a longer one where channels do not fit vectors of
+eight) and a time for each byte, none below zero (C. L. Lawson, R. J. Hanson, Solving Least Squares
+Problems, 1974, chapter 23). Whether a runtime fuses an op is asked of the nearest, too, by vote: a
+fused op is known to take nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +33,14 @@ from groundspeed.errors import UsageError
 from groundspeed.ops import Op, OpKind
 
 NEIGHBOURS = 4
-# How far apart two ops of one size are when other kinds of ops stand before them, or behind them.
-SURROUNDINGS = 2.0
+# How far apart two ops of one size are when other kinds of ops stand before them, or behind them;
+# and for the vote on fusing, of which that decides most.
+SURROUNDINGS, FUSING = 2.0, 4.0
+# So many ops say how much longer one takes in a network than apart, and the median of all of its
+# sort weighs as much as one at this distance.
+PLACED, PRIOR = 8, 1.0
+# The pace of a network follows from its latency, and this from its pace: so often to and fro.
+REPEATED = 8
 # Of a word there must be so many that took time before it has a law of its own.
 LAWFUL = 8
 # An op's nearest known one further away than this is no help: two doublings in size.
@@ -50,15 +64,26 @@ class CostModel:
         networks = [one for one in examples if not one.is_patchwork]
         if not networks:
             raise UsageError("no network was profiled there, so none can be predicted")
-        seen = [
-            (each, time)
+        apart = [
+            _Seen(each, time, is_apart=True)
             for one in examples
-            for each, time in zip(described(one.ops), one.times_ns, strict=True)
-            if each.bytes and not (one.is_patchwork and each.shape in unseen)
+            if one.is_patchwork
+            for each, time in zip(one.described, one.times_ns, strict=True)
+            if each.shape not in unseen
         ]
-        self._known = _learned(seen)
-        self._shapes = frozenset(each.shape for each, _ in seen)
+        alone = _alone(apart)
+        paces = [_pace(one, alone) for one in networks]
+        placed = [
+            _Seen(each, time / pace, is_apart=False)
+            for one, pace in zip(networks, paces, strict=True)
+            for each, time in zip(one.described, one.times_ns, strict=True)
+        ]
+        self._known = _learned([*placed, *apart], alone)
+        self._shapes = frozenset(each.op.shape for each in (*placed, *apart))
         self._between = _between(networks)
+        self._pace = _line(
+            np.log([one.total_ns for one in networks]), np.log(np.array(paces, dtype=float))
+        )
 
     def predict(self, ops: Sequence[Op]) -> float:
         """Return the latency of a network in nanoseconds.
@@ -66,12 +91,15 @@ class CostModel:
         Args:
             ops: its canonical ops.
         """
-        times = self.times(ops)
-        return max(0.0, sum(times) * (1.0 + self._between))
+        return max(0.0, sum(self.times(ops)) * (1.0 + self._between))
 
     def times(self, ops: Sequence[Op]) -> list[float]:
         """Return what each op takes, in nanoseconds; 0 for one that is fused."""
-        return [self._time(each) for each in described(ops)]
+        times = [self._time(each) for each in described(ops)]
+        pace, total = 1.0, sum(times) * (1.0 + self._between)
+        for _ in range(REPEATED if total > 0 else 0):
+            pace = math.exp(self._pace(math.log(total * pace)))
+        return [time * pace for time in times]
 
     def fixed_ns(self, kind: OpKind) -> float:
         """Return what an op of a kind costs however small it is; 0 for a kind never seen."""
@@ -83,7 +111,7 @@ class CostModel:
         return tuple(
             op.name
             for op, each in zip(ops, described(ops), strict=True)
-            if each.bytes and self._like(each) is None
+            if op.memory_bytes and self._like(each) is None
         )
 
     def unlike(self, ops: Sequence[Op]) -> float:
@@ -104,25 +132,44 @@ class CostModel:
 
     def _like(self, op: Described) -> _Known | None:
         """Return what is known of ops of its word, or else of its kind."""
-        if not op.bytes:
-            return None
         return self._known.get(op.word) or self._known.get(op.kind)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An op with the time that it took, in nanoseconds, in a network or apart from any."""
+
+    op: Described
+    time: float
+    is_apart: bool
 
 
 class _Known:
     """Ops of one sort, with how far each was from a law.
 
     Args:
-        members: described ops with their times.
+        members: the ops.
         law: what a unit of each of its terms takes, in nanoseconds.
+        alone: what ops took apart, by their shape.
     """
 
-    def __init__(self, members: Sequence[tuple[Described, float]], law: Floats) -> None:
+    def __init__(
+        self, members: Sequence[_Seen], law: Floats, alone: Mapping[Hashable, float]
+    ) -> None:
         self._law = law
-        self._sizes = np.array([(*op.size, op.weights) for op, _ in members])
-        self._before = np.array([op.before for op, _ in members])
-        self._after = np.array([op.after for op, _ in members])
-        self._factors = np.array([time / max(self._lawful(op), 1.0) for op, time in members])
+        self._alone = alone
+        self._sizes = np.array([_size(each.op) for each in members])
+        self._before = np.array([each.op.before for each in members])
+        self._after = np.array([each.op.after for each in members])
+        self._times = np.array([each.time for each in members])
+        twins = np.array([alone.get(each.op.shape, 0.0) for each in members])
+        apart = np.array([each.is_apart for each in members])
+        self._placed = np.flatnonzero(~apart & (self._times > 0) & (twins > 0))
+        self._longer = np.log(self._times[self._placed] / twins[self._placed])
+        self._usual = float(np.median(self._longer)) if len(self._longer) else 0.0
+        lawful = np.array([max(self._lawful(each.op), 1.0) for each in members])
+        # As they would be in a network.
+        self._factors = self._times / lawful * np.where(apart, math.exp(self._usual), 1.0)
 
     @property
     def fixed_ns(self) -> float:
@@ -130,21 +177,72 @@ class _Known:
         return float(self._law[0])
 
     def time(self, op: Described) -> tuple[float, float]:
-        """Return the distance of the nearest op, and what the nearest few say this one takes."""
-        apart = np.array((*op.size, op.weights)) - self._sizes
+        """Return the distance of the nearest op in size, and what this one takes in a network."""
+        apart = np.square(self._sizes - _size(op)).sum(axis=1)
         strange = (self._before != op.before).astype(int) + (self._after != op.after)
-        squares = np.square(apart).sum(axis=1) + SURROUNDINGS**2 * strange
-        nearest = np.argsort(squares, kind="stable")[:NEIGHBOURS]
-        weights, factors = 1.0 / (squares[nearest] + 0.01), self._factors[nearest]
-        distance = float(np.sqrt(np.square(apart).sum(axis=1).min()))
-        own = factors > 0
-        if 2 * weights[own].sum() < weights.sum():
-            return distance, 0.0
-        factor = float(np.average(factors[own], weights=weights[own]))
-        return distance, factor * max(self._lawful(op), 1.0)
+        return float(np.sqrt(apart.min())), self._time(op, apart, strange)
+
+    def _time(self, op: Described, apart: Floats, strange: Floats) -> float:
+        voters, weights = _nearest(apart + FUSING**2 * strange, NEIGHBOURS)
+        if 2 * weights[self._times[voters] > 0].sum() < weights.sum():
+            return 0.0
+        squares = apart + SURROUNDINGS**2 * strange
+        alone = self._alone.get(op.shape, 0.0)
+        if alone > 0:
+            return alone * math.exp(self._in_place(squares))
+        own = np.flatnonzero(self._times)
+        chosen, weights = _nearest(squares[own], NEIGHBOURS)
+        factor = float(np.average(self._factors[own[chosen]], weights=weights))
+        return factor * max(self._lawful(op), 1.0)
+
+    def _in_place(self, squares: Floats) -> float:
+        """Return the logarithm of how much longer an op takes in a network than apart."""
+        if not len(self._placed):
+            return 0.0
+        chosen, weights = _nearest(squares[self._placed], PLACED)
+        total = float(weights @ self._longer[chosen]) + PRIOR * self._usual
+        return total / (float(weights.sum()) + PRIOR)
 
     def _lawful(self, op: Described) -> float:
         return float(self._law @ _terms(op))
+
+
+def _size(op: Described) -> Floats:
+    return np.array((*op.size, op.weights))
+
+
+def _nearest(squares: Floats, count: int) -> tuple[NDArray[np.intp], Floats]:
+    """Return the places of the smallest squared distances, and what each weighs."""
+    chosen = np.argsort(squares, kind="stable")[:count]
+    return chosen, 1.0 / (squares[chosen] + 0.1)
+
+
+def _alone(apart: Sequence[_Seen]) -> dict[Hashable, float]:
+    """Return for each shape what its ops took apart, in the median."""
+    times: dict[Hashable, list[float]] = defaultdict(list)
+    for each in apart:
+        times[each.op.shape].append(each.time)
+    return {shape: float(np.median(found)) for shape, found in times.items()}
+
+
+def _pace(network: Example, alone: Mapping[Hashable, float]) -> float:
+    """Return how much longer the ops of a network took than apart; 1 where that is not known."""
+    both = [
+        (time, alone[each.shape])
+        for each, time in zip(network.described, network.times_ns, strict=True)
+        if time > 0 and alone.get(each.shape, 0.0) > 0
+    ]
+    return sum(here for here, _ in both) / sum(there for _, there in both) if both else 1.0
+
+
+def _line(places: Floats, values: Floats) -> Callable[[float], float]:
+    """Return the line of least squares; a level one through fewer than three values."""
+    if len(values) < 3 or not np.ptp(places):
+        level = float(np.mean(values))
+        return lambda place: level
+    slope, start = np.polyfit(places, values, 1)
+    low, high = float(places.min()), float(places.max())
+    return lambda place: float(start + slope * min(max(place, low), high))
 
 
 def _terms(op: Described) -> Floats:
@@ -152,30 +250,30 @@ def _terms(op: Described) -> Floats:
     return np.array([1.0, op.flops, op.bytes, 0.0 if op.fits else op.flops])
 
 
-def _learned(examples: Iterable[tuple[Described, float]]) -> dict[str, _Known]:
+def _learned(seen: Iterable[_Seen], alone: Mapping[Hashable, float]) -> dict[str, _Known]:
     """Return what is known of each word and kind of op."""
-    sorts: dict[str, list[tuple[Described, float]]] = defaultdict(list)
-    for op, time in examples:
-        sorts[op.word].append((op, time))
-        sorts[op.kind].append((op, time))
+    sorts: dict[str, list[_Seen]] = defaultdict(list)
+    for each in seen:
+        sorts[each.op.word].append(each)
+        sorts[each.op.kind].append(each)
 
     def law(sort: str) -> Floats:
         members = sorts[sort]
-        own = sum(time > 0 for _, time in members)
-        return _law(members if own >= LAWFUL else sorts[members[0][0].kind])
+        own = sum(each.time > 0 for each in members)
+        return _law(members if own >= LAWFUL else sorts[members[0].op.kind])
 
-    return {sort: _Known(members, law(sort)) for sort, members in sorts.items()}
+    return {sort: _Known(members, law(sort), alone) for sort, members in sorts.items()}
 
 
-def _law(members: Sequence[tuple[Described, float]]) -> Floats:
+def _law(members: Sequence[_Seen]) -> Floats:
     """Return what a unit of each of the law's terms takes, in nanoseconds.
 
     Relative errors are what counts, so that small ops are not drowned by large ones.
     """
-    own = [(op, time) for op, time in members if time > 0]
+    own = [each for each in members if each.time > 0]
     if not own:
         return np.zeros(4)
-    terms = np.array([_terms(op) / time for op, time in own])
+    terms = np.array([_terms(each.op) / each.time for each in own])
     # Columns of one size: the solver's tolerance is absolute.
     scale = np.maximum(np.linalg.norm(terms, axis=0), 1e-300)
     solution, _ = nnls(terms / scale, np.ones(len(own)))

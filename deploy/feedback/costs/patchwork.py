@@ -27,6 +27,7 @@ from groundspeed.export.graph import editable, shape, value_name, weight
 from groundspeed.ops import Op, OpKind
 
 STEM = 16  # channels that each op's own convolution reads
+POOLED = 7  # maps of at least its square are averaged in two steps
 # Of one file: so many ops, or so much arithmetic. Converters and launches cost more than ops do.
 OPS, MACS = 64, 3_000_000_000
 
@@ -160,7 +161,12 @@ def _layer(inputs: int, outputs: int) -> nn.Module:
 
 
 def _mean(value: torch.Tensor) -> torch.Tensor:
-    return value.mean((2, 3)) if value.dim() == 4 else value.flatten(1)
+    if value.dim() == 2:
+        return value
+    if min(value.shape[2:]) >= POOLED**2:
+        # Sums of ten thousand values differ from runtime to runtime by more than files may.
+        value = nn.functional.avg_pool2d(value, POOLED)
+    return value.mean((2, 3))
 
 
 def cut(exporter: Exporter) -> Iterator[tuple[Hashable, Patch]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from groundspeed.deploy.feedback.costs.example import Example
-from groundspeed.deploy.feedback.costs.features import described
 from groundspeed.deploy.feedback.costs.model import CostModel
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op
@@ -163,6 +162,5 @@ def leave_out(
 
 def _shapes(examples: Iterable[Example]) -> frozenset[Hashable]:
     """Return the shapes of the ops of networks."""
-    return frozenset(
-        each.shape for one in examples if not one.is_patchwork for each in described(one.ops)
-    )
+    networks = [one for one in examples if not one.is_patchwork]
+    return frozenset(each.shape for one in networks for each in one.described)

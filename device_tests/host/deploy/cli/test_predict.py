@@ -46,7 +46,9 @@ def test_a_device_is_characterized_and_a_network_predicted_there(project: Path) 
     assert learned["setting"]["runtime"] == "ncnn"
     assert len(learned["left_out"]) == 3
     seen = {row["kind"]: row["ops"] + row["fused"] for row in learned["kinds"]}
-    assert seen == {"convolution": 3, "pointwise convolution": 3, "activation": 6}
+    # Each of the networks' six layers is distinct, and measured apart, too.
+    assert seen["convolution"] == 3 + 3
+    assert len(learned["strangers"]) == 3
 
     done = groundspeed(project, "predict", "net.py:build:width=24")
     assert done.returncode == 0, done.stderr

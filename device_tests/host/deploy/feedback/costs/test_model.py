@@ -154,3 +154,66 @@ def test_the_law_of_the_device_is_found_again() -> None:
     assert by_kind[OpKind.ELEMENTWISE].bytes_per_s == pytest.approx(8e9, rel=0.2)
     assert by_kind[OpKind.ACTIVATION].ops == 0
     assert by_kind[OpKind.ACTIVATION].fused > 0
+
+
+def in_place(one: Example) -> Example:
+    """Return a network whose ops take longer than apart, the more so the longer all of it takes."""
+    pace = 0.8 * (sum(one.times_ns) / 100_000.0) ** 0.1
+    times = tuple(pace * time for time in one.times_ns)
+    return replace(one, times_ns=times, between_ns=pace * one.between_ns)
+
+
+def sewn(examples: list[Example]) -> Example:
+    """Return a patchwork of all convolutions and additions, each behind a ReLU."""
+    ops: list[Op] = []
+    for one in examples:
+        for each in one.ops:
+            if each.kind is OpKind.ACTIVATION:
+                continue
+            width, size = each.output_shape[1:3]
+            place = len(ops)
+            reads = [
+                op("relu", place + number, OpKind.ACTIVATION, width, size, [])
+                for number, _ in enumerate(each.inputs)
+            ]
+            word = each.name.partition("_")[0]
+            ops += [*reads, op(word, place + len(reads), each.kind, width, size, reads)]
+    times = tuple(takes(one) for one in ops)
+    return Example(
+        network="patchwork_01",
+        ops=tuple(ops),
+        times_ns=times,
+        between_ns=0.0,
+        executed=len(ops),
+        is_patchwork=True,
+    )
+
+
+PLACED = [in_place(one) for one in EXAMPLES]
+
+
+def test_ops_that_were_measured_apart_tell_what_a_network_takes_that_nobody_ran() -> None:
+    known = [*PLACED, sewn(EXAMPLES)]
+    left_out = leave_out(known)
+    assert [one.network for one in left_out] == [one.network for one in EXAMPLES]
+    assert max(abs(one.error) for one in left_out) <= 0.03
+    # Without its own ops apart it is a stranger, and predicted as such.
+    strangers = leave_out(known, with_ops=True)
+    assert sum(abs(one.error) for one in strangers) > sum(abs(one.error) for one in left_out)
+
+
+def test_a_prediction_says_whether_its_ops_were_measured() -> None:
+    known = [*PLACED[1:], sewn(EXAMPLES)]
+    made = predict(EXAMPLES[0].ops, known)
+    assert made.met == pytest.approx(1.0)
+    assert made.left_out == leave_out(known)
+    stranger = predict(network(40, 28, 3), known)
+    assert stranger.met < 0.5
+    assert stranger.left_out == leave_out(known, with_ops=True)
+
+
+def test_patchworks_are_no_networks() -> None:
+    with pytest.raises(UsageError, match="no network was profiled"):
+        CostModel([sewn(EXAMPLES)])
+    with pytest.raises(UsageError, match="2 networks were profiled"):
+        predict(EXAMPLES[0].ops, [*EXAMPLES[:2], sewn(EXAMPLES)])
