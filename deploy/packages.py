@@ -7,6 +7,7 @@ asked for and nothing else.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -22,7 +23,7 @@ FETCH_S = 900.0
 _EXACT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
 
 
-def split(requirement: str) -> tuple[str, str]:
+def name_and_version(requirement: str) -> tuple[str, str]:
     """Return name and version of "onnxruntime==1.31.0".
 
     Raises:
@@ -48,14 +49,14 @@ def fetched(
     Raises:
         UsageError: a requirement is not exact, or the package index has no such wheel.
     """
-    asked = sorted("==".join(split(each)) for each in requirements)
+    asked = sorted("==".join(name_and_version(each)) for each in requirements)
 
     def fetch(folder: Path) -> None:
         on_progress(f"fetching {', '.join(asked)}")
         _install(asked, folder)
 
     python = f"{sys.implementation.cache_tag}-{os.uname().machine}"
-    name = "+".join(split(each)[0] for each in asked)
+    name = "+".join(name_and_version(each)[0] for each in asked)
     return Kept(user_cache() / "packages").get(name, [python, *asked], fetch)
 
 
@@ -76,15 +77,28 @@ def environment(
     return {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *([ours] if ours else [])])}
 
 
+def installed(package: str) -> str | None:
+    """Return the version of a package that is installed here; None without it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _install(requirements: Sequence[str], folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     limits = ["--no-deps", "--only-binary=:all:", "--retries", "1", "--timeout", "15"]
-    said = subprocess.run(
-        [*pip, *limits, "--target", str(folder), *requirements],
-        capture_output=True,
-        text=True,
-        timeout=FETCH_S,
-    )
+    try:
+        said = subprocess.run(
+            [*pip, *limits, "--target", str(folder), *requirements],
+            capture_output=True,
+            text=True,
+            timeout=FETCH_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(
+            f"{', '.join(requirements)} could not be fetched in {FETCH_S:.0f} s; try again later"
+        ) from None
     if said.returncode:
         lines = [line for line in said.stderr.splitlines() if line.startswith("ERROR")]
         reason = (lines or said.stderr.strip().splitlines() or ["pip said nothing"])[-1]

@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     "--blame/--no-blame",
     default=True,
     show_default=True,
-    help="Profile both files of what failed, to name the modules that became slower.",
+    help="Profile both files of what failed, to name the modules that became slower; and where "
+    "several things changed, export and fetch what tells them apart.",
 )
 @click.option(
     "--instructions",
@@ -128,6 +129,8 @@ def command(
 
     config: CheckConfig | None = settings["check"]
     subjects = subjects or _configured(config)
+    if packages and place.devices != ("local",):
+        raise UsageError("--baseline-packages works on this machine alone; leave out --on")
     with RunProgress(console(stderr=True)) as progress:
         with Store(location) as store:
             found = files_of(
@@ -170,11 +173,12 @@ def command(
                         origins=Origins(commit=commit_behind(baseline, here.store), loaded=loaded),
                         cpus=here.cpus,
                         command=words,
+                        fresh=fresh,
                         on_event=here.on_event,
                         on_progress=progress.say,
                     )
                     comparison = replace(comparison, culprits=found)
-                if counts and comparison.evidence:
+                if counts:
                     executed = witness(
                         comparison, store=here.store, target=here.target, on_progress=progress.say
                     )
@@ -260,12 +264,31 @@ def _contests(
         for old, new in pairs
         if old is None
     ]
+    for contest in contests:
+        if contest.packages:
+            fetched(contest.packages, progress.say)
+    _refuse_unused(packages, contests)
     return contests, missing
+
+
+def _refuse_unused(packages: Sequence[str], contests: Sequence[Contest]) -> None:
+    """Refuse packages that would make no difference, and so would seem to make none."""
+    from groundspeed.deploy.packages import name_and_version
+
+    made = [contest.baseline.manifest.packages for contest in contests]
+    for package in packages:
+        name, version = name_and_version(package)
+        if not any(package in contest.packages for contest in contests) and not any(
+            one.get(name) == version for one in made
+        ):
+            raise UsageError(
+                f"{package} neither runs nor made any of the baseline's files here; leave it out"
+            )
 
 
 def _of_engine(packages: Sequence[str], runtime: str) -> tuple[str, ...]:
     """Return those of the packages that launches in a runtime depend on."""
     from groundspeed.deploy.agents.wheels import engine
-    from groundspeed.deploy.packages import split
+    from groundspeed.deploy.packages import name_and_version
 
-    return tuple(each for each in packages if split(each)[0] == engine(runtime))
+    return tuple(each for each in packages if name_and_version(each)[0] == engine(runtime))

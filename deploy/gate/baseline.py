@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from groundspeed.artifact import MANIFEST, Artifact
 from groundspeed.deploy import revision
 from groundspeed.deploy.gate.files import made_files, remember
-from groundspeed.deploy.packages import environment, split
+from groundspeed.deploy.packages import environment, name_and_version
 from groundspeed.deploy.store.store import Store
 from groundspeed.errors import CheckError, UsageError
 
@@ -95,7 +95,7 @@ def _artifacts(
             f"there is no baseline '{name}': it is no folder, no commit, branch or tag of the git "
             "repository here, and no number of a stored run ('groundspeed history' lists them)"
         )
-    asked = dict(map(split, packages))
+    asked = dict(map(name_and_version, packages))
     runs = [run.id for run in store.runs_at(commit) if made_files(run)]
     stored = [one for one in _of_runs(store, runs) if _is_made_by(one, asked)]
     missing = {_identity(one) for one in candidates} - {_identity(one) for one in stored}
@@ -103,7 +103,8 @@ def _artifacts(
         specs = sorted({one.manifest.source.spec for one in candidates})
         on_progress(f"exporting {', '.join(specs)} as of {name} ({commit[:12]})")
         with revision.checked_out(commit) as tree:
-            made = export_in(tree, candidates, loaded, store=store, packages=packages)
+            where = f"as of {commit[:12]}"
+            made = export_in(tree, where, candidates, loaded, store=store, packages=packages)
         if not packages:  # else they are not what others mean by this commit
             remember(made, commit, store)
         stored += made
@@ -150,6 +151,7 @@ def _of_folder(folder: Path) -> list[Artifact]:
 
 def export_in(
     tree: Path,
+    where: str,
     likes: Sequence[Artifact],
     loaded: Loaded,
     *,
@@ -162,6 +164,7 @@ def export_in(
 
     Args:
         tree: the user's folder, as it is or as it was.
+        where: the same in words: "as of 3f2a91c".
         likes: files of the same networks, formats and precisions.
         loaded: how the networks are loaded.
         store: where the files go.
@@ -186,9 +189,8 @@ def export_in(
             )
             if process.returncode:
                 raise CheckError(
-                    f"{spec} in {tree} cannot be exported{_with(packages)}: "
-                    f"{_last_words(process.stderr)}; export it yourself and name the folder as the "
-                    "baseline"
+                    f"{spec} {where} cannot be exported{_with(packages)}: "
+                    f"{_last_words(process.stderr)}; a folder of artifacts can be a baseline, too"
                 )
         return [store.keep(each) for each in _of_folder(Path(temporary))]
 

@@ -70,6 +70,7 @@ def culprits(
     origins: Origins | None = None,
     cpus: tuple[int, ...] = (),
     command: str = "",
+    fresh: bool = False,
     on_event: OnEvent | None = None,
     on_progress: Callable[[str], None] = lambda words: None,
 ) -> Culprits:
@@ -82,6 +83,7 @@ def culprits(
         origins: where files come from that tell several changes apart; None leaves them together.
         cpus: logical CPUs to stay on; empty leaves it to the system.
         command: the command line that makes it again.
+        fresh: begin anew even if an unfinished run of the same exists.
         on_event: called with everything that happens.
         on_progress: called with a sentence about what takes long.
 
@@ -98,6 +100,7 @@ def culprits(
             target=target,
             cpus=cpus,
             command=command,
+            fresh=fresh,
             on_event=on_event,
             on_progress=on_progress,
         )
@@ -112,6 +115,7 @@ def culprits(
         target=target,
         export_one=lambda cell: known[cell.artifact_id],
         command=command,
+        fresh=fresh,
         on_event=on_event,
     )
     old, new = result.cells

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groundspeed import __version__
 from groundspeed.artifact import Artifact, Manifest, Source
 from groundspeed.deploy import revision, running
+from groundspeed.deploy.packages import installed
 from groundspeed.deploy.plan import Cell, Plan, Settings, Stop, product
 from groundspeed.deploy.running import Work
 from groundspeed.deploy.store.rows import StoredRun
@@ -142,11 +142,4 @@ def _stored(
 
 def _is_of_today(manifest: Manifest) -> bool:
     """Return whether the packages that made a file are those that are installed."""
-    return all(_installed(package) == version for package, version in manifest.packages.items())
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return all(installed(package) == version for package, version in manifest.packages.items())

@@ -88,13 +88,13 @@ def witness(
         for cell in comparison.result.cells:
             assert cell.artifact is not None
             on_progress(f"counting instructions of {cell.artifact.manifest.source.name}")
-            counts.append(_counts(cell.artifact, _setting(cell, counter), store))
+            counts.append(_counts(cell, cell.artifact, _setting(cell, counter), store))
     except GroundspeedError as error:
         return Instructions(problem=str(error))
     return Instructions(counter=counter, old=counts[0], new=counts[1])
 
 
-def _counts(artifact: Artifact, setting: str, store: Store) -> tuple[float, ...]:
+def _counts(cell: CellResult, artifact: Artifact, setting: str, store: Store) -> tuple[float, ...]:
     manifest = artifact.manifest
     while len(store.counts(artifact.id, setting)) < PROCESSES:
         job = Job(
@@ -104,6 +104,7 @@ def _counts(artifact: Artifact, setting: str, store: Store) -> tuple[float, ...]
             options=Options(precision=manifest.precision),
             max_samples=INFERENCES,
             specs=manifest.inputs,
+            packages=cell.cell.packages,
         )
         store.add_count(artifact.id, setting, callgrind.instructions(job))
     return tuple(one / INFERENCES for one in store.counts(artifact.id, setting))

@@ -13,14 +13,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from groundspeed.artifact import Artifact
 from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.gate.baseline import Loaded, export_in
 from groundspeed.deploy.gate.comparing import Contest, log_ratios, plan_of
-from groundspeed.deploy.packages import split as name_and_version
+from groundspeed.deploy.packages import installed, name_and_version
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.plan import Cell
 from groundspeed.deploy.results import CellResult
@@ -31,6 +30,8 @@ from groundspeed.deploy.targets.target import Target
 from groundspeed.errors import CheckError, GroundspeedError
 
 ROUNDS = 10
+# Too large to fetch, or not a converter: these are not changed back to tell changes apart.
+KEPT = frozenset({"groundspeed", "torch"})
 NETWORK, PACKAGES, RUNTIME = "the network", "the packages that made the files", "the runtime"
 
 # Which of the changes are made, each False for old and True for new.
@@ -114,11 +115,12 @@ def factors(contest: Contest) -> tuple[Factor, ...]:
             for name in changed
         ]
         found.append(Factor(name=PACKAGES, change=", ".join(words)))
-    if contest.packages:
-        words = [
-            f"{name} was {then}, is {version(name)}"
-            for name, then in map(name_and_version, contest.packages)
-        ]
+    words = [
+        f"{name} was {then}, is {installed(name) or 'of another name'}"
+        for name, then in map(name_and_version, contest.packages)
+        if then != installed(name)
+    ]
+    if words:
         found.append(Factor(name=RUNTIME, change=", ".join(words)))
     return tuple(found)
 
@@ -131,6 +133,7 @@ def split(
     target: Target,
     cpus: tuple[int, ...] = (),
     command: str = "",
+    fresh: bool = False,
     on_event: OnEvent | None = None,
     on_progress: Callable[[str], None] = lambda words: None,
 ) -> Split:
@@ -143,6 +146,7 @@ def split(
         target: where to launch.
         cpus: logical CPUs to stay on; empty leaves it to the system.
         command: the command line that makes it again.
+        fresh: begin anew even if an unfinished run of the same exists.
         on_event: called with everything that happens.
         on_progress: called with a sentence about what takes long.
 
@@ -170,13 +174,20 @@ def split(
         target=target,
         export_one=lambda cell: files[cell.artifact_id],
         command=command,
+        fresh=fresh,
         on_event=on_event,
     )
-    launched = dict(zip(cells, result.cells, strict=True))
+    launched = {}
+    for made, cell in zip(cells, result.cells, strict=True):
+        if len(cell.medians_ns) > 1:
+            launched[made] = cell
+        else:
+            reason = "; ".join(cell.failures) or "no launch gave a result"
+            missing[f"{cell.cell} cannot be run: {reason}"] = None
     return Split(
         effects=_effects(changed, launched),
         rounds=ROUNDS,
-        combinations=len(cells),
+        combinations=len(launched),
         missing=tuple(missing),
     )
 
@@ -233,25 +244,48 @@ class _Files:
             )
         self._say(f"exporting {old.manifest.source.spec} as of {commit[:12]}")
         with checked_out(commit) as tree:
-            return self._exported(tree, old)
+            return self._exported(tree, f"as of {commit[:12]}", old, self._contest.candidate)
 
     def _with_old_packages(self) -> Artifact:
         """Return the new network's file as the packages of the baseline make it."""
-        new = self._contest.candidate
-        then, now = self._contest.baseline.manifest.packages, new.manifest.packages
-        asked = [f"{name}=={then[name]}" for name in then if then[name] != now.get(name)]
+        old, new = self._contest.baseline, self._contest.candidate
+        then, now = old.manifest.packages, new.manifest.packages
+        changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+        # Only converters that made the candidate, too, are fetched on a manifest's word.
+        kept = [name for name in changed if name in KEPT or name not in then or name not in now]
+        if kept:
+            raise CheckError(
+                f"the new network cannot be exported as the old one was: {', '.join(kept)} cannot "
+                "be changed back"
+            )
+        asked = [f"{name}=={then[name]}" for name in changed]
         self._say(f"exporting {new.manifest.source.spec} with {', '.join(asked)}")
-        return self._exported(Path.cwd(), new, asked)
+        return self._exported(Path.cwd(), "as it is", new, old, asked)
 
-    def _exported(self, tree: Path, like: Artifact, packages: Sequence[str] = ()) -> Artifact:
-        made = export_in(tree, [like], self._origins.loaded, store=self._store, packages=packages)
+    def _exported(
+        self,
+        tree: Path,
+        where: str,
+        like: Artifact,
+        made_like: Artifact,
+        packages: Sequence[str] = (),
+    ) -> Artifact:
+        """Return one file's network, exported anew as another file was."""
+        made = export_in(
+            tree, where, [like], self._origins.loaded, store=self._store, packages=packages
+        )
+        wanted = like.manifest.source.digest, _shapes(like), made_like.manifest.packages
         for one in made:
-            if one.manifest.source.digest == like.manifest.source.digest:
+            if (one.manifest.source.digest, _shapes(one), one.manifest.packages) == wanted:
                 return one
         raise CheckError(
-            f"{like.manifest.source.spec} comes out as another network when it is exported again "
-            "(weights that are drawn anew each time?)"
+            f"{like.manifest.source.spec} {where} is another network when it is exported again "
+            "(other weights each time, another input shape, or packages that changed since)"
         )
+
+
+def _shapes(artifact: Artifact) -> list[tuple[int, ...]]:
+    return [spec.shape for spec in artifact.manifest.inputs]
 
 
 def _effects(changed: Sequence[Factor], launched: Mapping[Made, CellResult]) -> tuple[Effect, ...]:

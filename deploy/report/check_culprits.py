@@ -37,7 +37,7 @@ def _apart(split: Split | None) -> list[str]:
             f"each by itself, from {split.combinations} combinations of old and new, side by side "
             f"in {split.rounds} rounds"
         ]
-    return lines + [f"not told apart everywhere: {reason}" for reason in split.missing]
+    return lines + [f"a combination is missing: {reason}" for reason in split.missing]
 
 
 def _percent(effect: Effect) -> str:

@@ -48,7 +48,7 @@ def instructions(job: Job) -> int:
         LocalTarget(command=tuple(command), timeout_s=TIMEOUT_S).answer(job)
         text = out.read_text(errors="replace") if out.exists() else ""
     found = re.search(r"^totals: (\d+)$", text, re.MULTILINE)
-    if found is None:
+    if found is None or not int(found[1]):
         raise LaunchError("Valgrind wrote no count; does 'valgrind --tool=callgrind true' work?")
     return int(found[1])
 

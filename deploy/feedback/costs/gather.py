@@ -47,6 +47,8 @@ def gather(
 ) -> dict[Setting, tuple[Example, ...]]:
     """Return the networks that were profiled on a device, the newest profile of each.
 
+    So are patchworks, where there are networks beside them.
+
     Where several machines went by the name of the device, only the one that was used last counts.
 
     Args:
@@ -63,7 +65,11 @@ def gather(
             setting, one = _setting(run.plan, cell), _example(run.id, cell, launches)
             if setting is not None and one is not None:
                 found.setdefault(setting, {})[one.identity] = one
-    return {setting: tuple(examples.values()) for setting, examples in found.items()}
+    return {
+        setting: tuple(examples.values())
+        for setting, examples in found.items()
+        if not all(one.is_patchwork for one in examples.values())
+    }
 
 
 def _setting(plan: Plan, cell: CellResult) -> Setting | None:

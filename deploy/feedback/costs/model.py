@@ -40,7 +40,7 @@ SURROUNDINGS, FUSING = 2.0, 4.0
 # sort weighs as much as one at this distance.
 PLACED, PRIOR = 8, 1.0
 # The pace of a network follows from its latency, and this from its pace: so often to and fro.
-REPEATED = 8
+REPEATED, STEEPEST = 8, 0.5
 # Of a word there must be so many that took time before it has a law of its own.
 LAWFUL = 8
 # An op's nearest known one further away than this is no help: two doublings in size.
@@ -74,16 +74,19 @@ class CostModel:
         alone = _alone(apart)
         paces = [_pace(one, alone) for one in networks]
         placed = [
-            _Seen(each, time / pace, is_apart=False)
+            _Seen(each, time / (pace or 1.0), is_apart=False)
             for one, pace in zip(networks, paces, strict=True)
             for each, time in zip(one.described, one.times_ns, strict=True)
         ]
         self._known = _learned([*placed, *apart], alone)
         self._shapes = frozenset(each.op.shape for each in (*placed, *apart))
         self._between = _between(networks)
-        self._pace = _line(
-            np.log([one.total_ns for one in networks]), np.log(np.array(paces, dtype=float))
-        )
+        known = [
+            (math.log(one.total_ns), math.log(pace))
+            for one, pace in zip(networks, paces, strict=True)
+            if pace is not None and one.total_ns > 0
+        ]
+        self._pace = _line(np.array(known, dtype=float).reshape(-1, 2))
 
     def predict(self, ops: Sequence[Op]) -> float:
         """Return the latency of a network in nanoseconds.
@@ -221,28 +224,36 @@ def _alone(apart: Sequence[_Seen]) -> dict[Hashable, float]:
     """Return for each shape what its ops took apart, in the median."""
     times: dict[Hashable, list[float]] = defaultdict(list)
     for each in apart:
-        times[each.op.shape].append(each.time)
+        if each.time > 0:  # whether it is fused is asked elsewhere
+            times[each.op.shape].append(each.time)
     return {shape: float(np.median(found)) for shape, found in times.items()}
 
 
-def _pace(network: Example, alone: Mapping[Hashable, float]) -> float:
-    """Return how much longer the ops of a network took than apart; 1 where that is not known."""
+def _pace(network: Example, alone: Mapping[Hashable, float]) -> float | None:
+    """Return how much longer the ops of a network took than apart, if any was measured apart."""
     both = [
         (time, alone[each.shape])
         for each, time in zip(network.described, network.times_ns, strict=True)
         if time > 0 and alone.get(each.shape, 0.0) > 0
     ]
-    return sum(here for here, _ in both) / sum(there for _, there in both) if both else 1.0
+    return sum(here for here, _ in both) / sum(there for _, there in both) if both else None
 
 
-def _line(places: Floats, values: Floats) -> Callable[[float], float]:
-    """Return the line of least squares; a level one through fewer than three values."""
-    if len(values) < 3 or not np.ptp(places):
-        level = float(np.mean(values))
-        return lambda place: level
-    slope, start = np.polyfit(places, values, 1)
+def _line(points: Floats) -> Callable[[float], float]:
+    """Return the line of least squares through points [N, 2], level beyond the first and the last.
+
+    Fewer than three say nothing about a slope; and none is so steep that a pace and the latency
+    that follows from it would chase each other.
+    """
+    if not len(points):
+        return lambda place: 0.0
+    places, values = points.T
+    slope = 0.0
+    if len(points) > 2 and np.ptp(places):
+        slope = min(max(float(np.polyfit(places, values, 1)[0]), -STEEPEST), STEEPEST)
+    start = float(values.mean() - slope * places.mean())
     low, high = float(places.min()), float(places.max())
-    return lambda place: float(start + slope * min(max(place, low), high))
+    return lambda place: start + slope * min(max(place, low), high)
 
 
 def _terms(op: Described) -> Floats:

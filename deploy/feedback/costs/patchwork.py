@@ -76,9 +76,8 @@ def patchworks(exporters: Sequence[Exporter]) -> list[Network]:
     """
     known: dict[Hashable, Patch] = {}
     for exporter in exporters:
-        if exporter.ops:
-            for signature, patch in cut(exporter):
-                known.setdefault(signature, patch)
+        for signature, patch in cut(exporter):
+            known.setdefault(signature, patch)
     # Maps of one size together, so that a file needs few stems.
     ordered = sorted(known.values(), key=lambda one: (max(map(math.prod, one.sizes)), one.inputs))
     return [_sewn(group, number) for number, group in enumerate(_groups(ordered), start=1)]
@@ -93,6 +92,9 @@ def with_patchworks(work: Work, on_progress: Callable[[str], None]) -> Work:
     """
     on_progress("cutting the networks into their ops")
     exporters = list(work.exporters.values())
+    for exporter in exporters:
+        if next(cut(exporter), None) is None:
+            on_progress(f"{exporter.network.name} has no ops over maps that can be measured apart")
     sewn = [exporters[0].beside(network) for network in patchworks(exporters)]
     return replace(work, exporters=work.exporters | {each.source: each for each in sewn})
 
@@ -109,7 +111,9 @@ def _groups(patches: Sequence[Patch]) -> Iterator[list[Patch]]:
 
 
 def _sewn(patches: Sequence[Patch], number: int) -> Network:
-    module = Patchwork(patches).eval()
+    with torch.random.fork_rng(devices=[]):  # the same file each time, so that a run resumes
+        torch.manual_seed(0)
+        module = Patchwork(patches).eval()
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.randn(1, 3, *size, generator=generator) for size in module.sizes)
     return Network(
@@ -170,18 +174,28 @@ def _mean(value: torch.Tensor) -> torch.Tensor:
 
 
 def cut(exporter: Exporter) -> Iterator[tuple[Hashable, Patch]]:
-    """Yield the ops of a network, each with what tells it from others."""
+    """Yield the ops of a network, each with what tells it from others.
+
+    Those over maps of one image, that is; a graph of another kind has no ops.
+    """
+    if not exporter.ops:
+        return
     graph_module = editable(exporter.canonical("fp32"))
     ops = {op.name: op for op in exporter.ops}
     order = {node: place for place, node in enumerate(graph_module.graph.nodes)}
+    done: set[Node] = set()
     for node in graph_module.graph.nodes:
         op = ops.get(node.name)
-        if op is None or not op.memory_bytes or _goes_with_another(node, op, ops):
+        if node in done or op is None or not op.memory_bytes:
+            continue
+        if _goes_with_another(node, op, ops):
             continue
         members = sorted(_members(node, ops), key=order.__getitem__)
-        reads = _reads(members)
-        if reads and all(map(_is_map, reads)):
-            ends = _ends(members)
+        done.update(members)
+        reads, ends = _reads(members), _ends(members)
+        # Layers between which there are no maps (a transformer's) would go together, a network.
+        layers = sum(bool(ops[each.name].macs) for each in members if each.name in ops)
+        if reads and ends and layers < 2 and all(map(_is_map, reads)):
             yield (
                 _signature(graph_module, members),
                 Patch(

@@ -12,8 +12,8 @@ from groundspeed.errors import UsageError
 
 
 def test_a_requirement_is_a_name_and_a_version() -> None:
-    assert packages.split("onnxruntime==1.31.0") == ("onnxruntime", "1.31.0")
-    assert packages.split(" AI_Edge_LiteRT==2.2.0 ") == ("ai-edge-litert", "2.2.0")
+    assert packages.name_and_version("onnxruntime==1.31.0") == ("onnxruntime", "1.31.0")
+    assert packages.name_and_version(" AI_Edge_LiteRT==2.2.0 ") == ("ai-edge-litert", "2.2.0")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_requirement_is_a_name_and_a_version() -> None:
 )
 def test_what_could_not_be_made_again_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="names no package in an exact version"):
-        packages.split(text)
+        packages.name_and_version(text)
 
 
 def test_a_process_finds_them_first_and_all_else_as_before() -> None:

@@ -104,6 +104,7 @@ def test_a_newer_runtime_is_measured_beside_the_old_one(
     [
         ("ncnn", "'ncnn' names no package in an exact version"),
         ("ncnn==0.0.1", "ncnn==0.0.1 cannot be fetched"),
+        ("colorama==0.4.5", "neither runs nor made any of the baseline's files"),
     ],
 )
 def test_packages_that_cannot_be_had_are_bad_use(

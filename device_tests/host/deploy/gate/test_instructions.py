@@ -108,6 +108,26 @@ def test_what_is_stored_is_not_counted_again(
         witness(comparison, store=store, target=LOCAL)
 
 
+def test_a_baseline_in_another_runtime_is_counted_in_that(
+    comparison: Comparison, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def count(job: Job) -> int:
+        asked.append(job.packages)
+        return 1000
+
+    monkeypatch.setattr(callgrind, "instructions", count)
+    monkeypatch.setattr(callgrind, "counter", lambda: "callgrind, of this test")
+    assert comparison.result is not None
+    old, new = comparison.result.cells
+    old = dataclasses.replace(old, cell=dataclasses.replace(old.cell, packages=("ncnn==1.0",)))
+    result = dataclasses.replace(comparison.result, cells=(old, new))
+    found = witness(dataclasses.replace(comparison, result=result), store=store, target=LOCAL)
+    assert asked == [("ncnn==1.0",)] * 2 + [()] * 2
+    assert not found.is_shown
+
+
 def test_where_nobody_can_count_it_says_why(
     comparison: Comparison, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -122,11 +122,11 @@ def exported(spec: str, project: Path) -> Artifact:
 
 def test_network_packages_and_runtime_are_told_apart(project: Path, store: Store) -> None:
     loaded, like = Loaded(input_shapes=((1, 16, 48, 48),)), exported("net.py:build", project)
-    (old,) = export_in(project, [like], loaded, store=store, packages=[CONVERTER])
+    (old,) = export_in(project, "as it is", [like], loaded, store=store, packages=[CONVERTER])
     assert old.manifest.packages["pnnx"] == "20260526"
     commit = git(project, "rev-parse", "HEAD")
     (project / "net.py").write_text(NETWORK_FILE.format(layers=8))
-    (new,) = export_in(project, [like], loaded, store=store)
+    (new,) = export_in(project, "as it is", [like], loaded, store=store)
     contest = Contest(baseline=old, candidate=new, packages=(ENGINE,))
 
     comparison = compare(contest, store=store, target=LOCAL, rules=Rules(pairs=5))
@@ -145,27 +145,43 @@ def test_network_packages_and_runtime_are_told_apart(project: Path, store: Store
         assert abs(effects[name].estimate) < math.log(1.5)
 
 
-def test_what_cannot_be_made_again_is_said(
+def test_what_cannot_be_made_again_or_run_is_said(
     make_artifact: MakeArtifact, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = store.keep(make_artifact("net"))
-    source = dataclasses.replace(plain.manifest.source, digest="other")
-    new = with_(plain, source=source, steps=(Step(name="to_onnx", by="torch 2"),))
-    contest = Contest(baseline=plain, candidate=new)
+    old = with_(make_artifact("net"), steps=(Step(name="to_onnx", by="onnxsim 0.1"),))
+    source = dataclasses.replace(old.manifest.source, digest="other")
+    new = with_(old, source=source, steps=(Step(name="to_onnx", by="onnxsim 0.2"),))
+    contest = Contest(baseline=store.keep(old), candidate=new)
     assert [one.name for one in factors(contest)] == [NETWORK, PACKAGES]
 
-    def refused(*_: object, **__: object) -> list[Artifact]:
-        raise CheckError("the package index has no torch 1")
+    def refused(*_: object, packages: tuple[str, ...], **__: object) -> list[Artifact]:
+        raise CheckError(f"the package index has no {packages[0]}")
 
     monkeypatch.setattr("groundspeed.deploy.gate.split.export_in", refused)
     found = split(contest, Origins(), store=store, target=LOCAL)
-    assert found.combinations == 2
     assert not found.effects
     assert any("nobody knows the commit" in each for each in found.missing)
-    assert any("has no torch 1" in each for each in found.missing)
+    assert any("has no onnxsim==0.1" in each for each in found.missing)
+    # The two that are there hold a few bytes that are no network.
+    assert any("cannot be run" in each for each in found.missing)
+    assert found.combinations == 0
     words = sentences(Culprits(changed=("one", "two"), split=found))
     assert words[0] == "one and two changed together"
-    assert sum("not told apart everywhere" in each for each in words) == 2
+    assert sum("a combination is missing" in each for each in words) == len(found.missing)
+
+
+@pytest.mark.parametrize("kept", ["groundspeed 0.0.1", "torch 1.0"])
+def test_a_manifest_cannot_ask_for_just_any_package(
+    make_artifact: MakeArtifact, store: Store, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setattr("groundspeed.deploy.gate.split.export_in", pytest.fail)
+    plain = make_artifact("net")
+    source = dataclasses.replace(plain.manifest.source, digest="other")
+    for old_by, new_by in ((kept, kept.replace("1", "2")), ("stranger 1", "onnxsim 1")):
+        old = store.keep(with_(plain, steps=(Step(name="to_onnx", by=old_by),)))
+        new = with_(plain, source=source, steps=(Step(name="to_onnx", by=new_by),))
+        found = split(Contest(baseline=old, candidate=new), Origins(), store=store, target=LOCAL)
+        assert any("cannot be changed back" in each for each in found.missing)
 
 
 def test_effects_are_said_with_their_intervals() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.fx import Interpreter, Node
 
 from groundspeed.deploy import sources
@@ -98,3 +99,37 @@ def test_a_patchwork_runs_and_keeps_its_bounds(
         (means,) = [network.module(*network.inputs)]
         assert means.dim() == 2
         assert means.isfinite().all()
+
+
+def test_the_same_ops_make_the_same_files(tmp_path: Path) -> None:
+    """Else an interrupted command would not know its own run again."""
+    exporter = of("shufflenet_v2_x0_5", tmp_path)
+    first, second = (patchwork.patchworks([exporter]) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert exporter.beside(one).source == exporter.beside(other).source
+
+
+class Encoder(nn.Module):
+    """Layers between which there are no maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8))
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.layers(words).argmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs"),
+    [
+        (Encoder(), torch.zeros(1, 4, 8)),
+        (nn.Conv2d(3, 4, 3), torch.zeros(2, 3, 8, 8)),  # two images
+        (nn.Embedding(5, 8), torch.zeros(1, 4, dtype=torch.int64)),
+    ],
+)
+def test_what_is_not_over_maps_of_one_image_is_left_out(
+    tmp_path: Path, module: nn.Module, inputs: torch.Tensor
+) -> None:
+    network = sources.Network(name="n", spec="n", module=module.eval(), inputs=(inputs,))
+    assert patchwork.patchworks([Exporter(network, tmp_path)]) == []
