@@ -100,3 +100,20 @@ def test_a_network_can_be_learned_twice_from_different_launches(
     ((first,),) = gather(store, "local", slice(0, None, 2)).values()
     ((second,),) = gather(store, "local", slice(1, None, 2)).values()
     assert (first.total_ns, second.total_ns) == (400, 500)
+
+
+def test_microbenchmarks_count_beside_networks_and_alone_they_say_nothing(
+    artifact: Artifact, make_artifact: MakeArtifact, store: Store, fake_target: LocalTarget
+) -> None:
+    made = make_artifact("patchwork_01")
+    source = replace(made.manifest.source, spec="patchwork:1")
+    manifest = replace(made.manifest, source=source, ops=(OP,), tensors={"t": "conv"})
+    sewn = replace(made, manifest=manifest)
+    sewn.save()
+    template = fake_target.run(Job(action="measure", runtime="any"))
+    for each, count in ((sewn, 0), (artifact, 2)):
+        device = Profiled(template, [[400] * 10])
+        profile([each], store=store, target=device, settings=Settings(profile_rounds=1))
+        found = [example for examples in gather(store, "local").values() for example in examples]
+        assert len(found) == count
+    assert {one.network: one.is_patchwork for one in found} == {"tiny": False, "patchwork_01": True}
