@@ -84,7 +84,8 @@ def _rate_of_one(
     """Return the arithmetic rate at which one layer would do the work of the branches.
 
     One with the kernel of the widest of single layers can do it at the rate of that layer at least,
-    which kernels of their own (Winograd's) may have to themselves.
+    which kernels of their own (Winograd's) may have to themselves; and where the others have
+    smaller kernels, nothing says that it would be faster than that.
     """
     single = [[op for op in branch if op.macs] for branch in bundle.branches]
     dense = [each[0] for each in single if each[0].name in shapes and each[0].kind in DENSE]
@@ -93,6 +94,8 @@ def _rate_of_one(
     widest = max(dense, key=lambda op: shapes[op.name].kernel)
     position = scene.owner(widest.name)
     own = None if position is None else scene.executed[position].flops_per_s
+    if own is not None and len({shapes[op.name].kernel for op in dense}) > 1:
+        return own
     return max(typical, own or 0.0)
 
 
