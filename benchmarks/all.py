@@ -29,6 +29,7 @@ ORDER: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "gate_trials": (0, ("--trials", "5", "--pairs", "10")),
     "gate_rules": (0, ("--trials", "4", "--window", "10")),
     "gate_disturbances": (0, ("--only", "kill", "--pairs", "10")),
+    "instructions": (None, ("--processes", "2")),
     "change_points": (0, ("--repetitions", "5")),
     "native_agent": (None, ("--pairs", "4", "--runs", "200")),
     "devices": (1, ("--rounds", "3")),
