@@ -121,7 +121,7 @@ def command(
     from groundspeed.deploy.gate.gate import gather, held_to
     from groundspeed.deploy.gate.instructions import witness
     from groundspeed.deploy.gate.ledger import trusted
-    from groundspeed.deploy.gate.split import Origins
+    from groundspeed.deploy.gate.origins import Origins
     from groundspeed.deploy.report.check_files import FILES
     from groundspeed.deploy.report.check_plain import plain
     from groundspeed.deploy.report.check_terminal import verdicts

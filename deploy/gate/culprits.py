@@ -13,7 +13,8 @@ from groundspeed.deploy.events import OnEvent
 from groundspeed.deploy.feedback.breakdown import Time, break_down
 from groundspeed.deploy.feedback.differences import mean_difference
 from groundspeed.deploy.gate.comparing import Contest, plan_of
-from groundspeed.deploy.gate.split import Origins, Split, factors, split
+from groundspeed.deploy.gate.origins import Origins
+from groundspeed.deploy.gate.split import Split, factors, split
 from groundspeed.deploy.pipeline import execute
 from groundspeed.deploy.results import CellResult
 from groundspeed.deploy.store.store import Store

@@ -17,13 +17,13 @@ from groundspeed.deploy.gate.baseline import Loaded, export_in
 from groundspeed.deploy.gate.comparing import Contest, compare
 from groundspeed.deploy.gate.culprits import Culprits
 from groundspeed.deploy.gate.decision import Rules
+from groundspeed.deploy.gate.origins import Origins
 from groundspeed.deploy.gate.split import (
     NETWORK,
     PACKAGES,
     RUNTIME,
     Effect,
     Factor,
-    Origins,
     Split,
     factors,
     split,
@@ -157,7 +157,7 @@ def test_what_cannot_be_made_again_or_run_is_said(
     def refused(*_: object, packages: tuple[str, ...], **__: object) -> list[Artifact]:
         raise CheckError(f"the package index has no {packages[0]}")
 
-    monkeypatch.setattr("groundspeed.deploy.gate.split.export_in", refused)
+    monkeypatch.setattr("groundspeed.deploy.gate.origins.export_in", refused)
     found = split(contest, Origins(), store=store, target=LOCAL)
     assert not found.effects
     assert any("nobody knows the commit" in each for each in found.missing)
@@ -174,7 +174,7 @@ def test_what_cannot_be_made_again_or_run_is_said(
 def test_a_manifest_cannot_ask_for_just_any_package(
     make_artifact: MakeArtifact, store: Store, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
-    monkeypatch.setattr("groundspeed.deploy.gate.split.export_in", pytest.fail)
+    monkeypatch.setattr("groundspeed.deploy.gate.origins.export_in", pytest.fail)
     plain = make_artifact("net")
     source = dataclasses.replace(plain.manifest.source, digest="other")
     for old_by, new_by in ((kept, kept.replace("1", "2")), ("stranger 1", "onnxsim 1")):
