@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ def download(requirement: str, folder: Path, options: Sequence[str] = ()) -> Pat
         [*pip, "--no-deps", "--dest", folder, *options, requirement],
         f"fetching {requirement}",
         timeout_s=DOWNLOAD_S,
+        # It is exact and alone, so that constraints say nothing about it; and pip's old resolver,
+        # which ncnn_source.py needs, falls over any that this machine's settings name.
+        variables={"PIP_CONSTRAINT": os.devnull},
     )
     found = [path for path in folder.iterdir() if path.is_file()]
     if len(found) != 1:

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,20 +204,32 @@ def program(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def run(command: Sequence[str | Path], what: str, *, timeout_s: float = BUILD_S) -> str:
+def run(
+    command: Sequence[str | Path],
+    what: str,
+    *,
+    timeout_s: float = BUILD_S,
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Run a tool to its end and return what it printed.
 
     Args:
         command: its words.
         what: what it is for, for messages ("compiling npz.cpp").
         timeout_s: longest time that it may take.
+        variables: of its environment, beside ours.
 
     Raises:
         BuildFailed: it failed, or took longer; the message repeats its last lines.
     """
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout_s
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env={**os.environ, **(variables or {})},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildFailed(f"{what} failed: {error}") from error
