@@ -99,6 +99,15 @@ def test_a_newer_runtime_is_measured_beside_the_old_one(
     assert one["baseline_packages"] == ["ncnn==1.0.20260526"]
 
 
+def test_other_versions_on_another_device_are_refused_before_anything_is_done(
+    project: Path, groundspeed: Groundspeed
+) -> None:
+    old = ("--baseline-packages", "ncnn==1.0.20260526", "--on", "pi5")
+    done = groundspeed("check", "net.py:build", "--baseline", "HEAD", *old, cwd=project)
+    assert done.returncode == 2
+    assert "works on this machine alone" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("packages", "sentence"),
     [
