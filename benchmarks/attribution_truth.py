@@ -8,83 +8,127 @@ absolute disagreement, and Spearman's rank correlation; and the median over netw
 correlation within each that has at least three patterns.
 
     python benchmarks/attribution_truth.py [--formats NAMES] [--threads N] [--budget SECONDS]
-        [--json] [NETWORK ...]
+        [--store FOLDER] [--json] [NETWORK ...]
+
+With --store the launches are kept, an interrupted benchmark goes on, and what is already measured
+there is not measured again: the figures follow from stored profiles and launches with the patterns
+as they are now.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rows import show
-from scenes import scene_of
 from scipy.stats import spearmanr
 
-from groundspeed.deploy import sources
 from groundspeed.deploy.exporting import Exporter
-from groundspeed.deploy.feedback.counterfactual import Proof, prove
-from groundspeed.deploy.feedback.detect import detect
-from groundspeed.deploy.feedback.finding import Finding
-from groundspeed.deploy.results import RunResult
+from groundspeed.deploy.feedback.detect import Detected, detect
+from groundspeed.deploy.feedback.experiment import Experiment
+from groundspeed.deploy.feedback.explain import SETTINGS, explain
+from groundspeed.deploy.feedback.finding import Counterfactual
+from groundspeed.deploy.feedback.notes import Notes
+from groundspeed.deploy.feedback.scene import Scene
+from groundspeed.deploy.feedback.variants import Variant, vary
+from groundspeed.deploy.results import CellResult, RunResult, read
+from groundspeed.deploy.running import Work, prepare
 from groundspeed.deploy.store.store import Store
 from groundspeed.deploy.targets.local import LocalTarget
+from groundspeed.errors import ExportError
+from groundspeed.export.formats import FORMATS, runtime_of
 
 NETWORKS = ("shufflenet_v2_x1_0", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "resnet18")
-FORMATS = ("onnx", "tflite", "ncnn")
+
+# Profiles are all that is needed of the network itself; counterfactuals measure it again.
+ASKED = replace(SETTINGS, min_rounds=0, max_rounds=0, min_seconds=0.3)
 
 Shares = tuple[float, float]
 
 
-def proof_of(name: str, format: str, asked: argparse.Namespace) -> Proof:
-    """Return what is found in a network, measured."""
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        exporter = Exporter(sources.load(name), folder / "exports")
-        original = exporter.export(format, "fp32")
-        scene = scene_of(exporter, original, asked.threads)
-        with Store(folder / "store") as store:
-            return prove(
-                scene,
-                detect(scene),
-                exporter=exporter,
-                original=original,
-                store=store,
-                target=LocalTarget(),
-                budget_s=asked.budget,
-            )
-
-
-def row(finding: Finding, run: RunResult | None) -> dict[str, object]:
-    """Return one finding as a row."""
-    shown, latency = finding.counterfactual, run and run.cells[0].latency
-    if shown is None or latency is None:
-        return {"attributed": finding.attributed.share, "not measured": finding.untried}
-    return {
-        "attributed": shown.attributed.share,
-        "measured": shown.measured.share,
-        "low": shown.measured.time.low_ns / latency.estimate_ns,
-        "high": shown.measured.time.high_ns / latency.estimate_ns,
-        "rounds": shown.rounds,
-    }
-
-
-def rows(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
+def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]:
     """Yield a row for each finding, and one for all of them."""
     seen: list[list[Shares]] = []
+    runtimes = [runtime_of(format) for format in asked.formats.split(",")]
     for name in asked.networks:
-        for format in asked.formats.split(","):
-            seen.append([])
-            proof = proof_of(name, format, asked)
-            for finding in proof.findings:
-                where = {"network": name, "format": format, "pattern": finding.pattern}
-                yield {**where, **row(finding, proof.run)}
-                if shown := finding.counterfactual:
+        work = prepare(
+            [name], runtimes=runtimes, threads=(asked.threads,), folder=folder / "exports"
+        )
+        (exporter,) = work.exporters.values()
+        with Store(folder / name) as store:
+            run, proofs = measured(work, store, asked.budget * len(runtimes))
+            for cell, proof in zip(run.cells, proofs, strict=True):
+                seen.append([])
+                for pattern, shown in outcomes(exporter, cell, read(store, proof)):
+                    row = {"network": name, "runtime": cell.cell.runtime, "pattern": pattern}
+                    if isinstance(shown, str):
+                        yield row | {"not measured": shown}
+                        continue
+                    yield row | figures(shown)
                     seen[-1].append((shown.attributed.share, shown.measured.share))
     yield summary(seen)
+
+
+def measured(work: Work, store: Store, budget_s: float) -> tuple[RunResult, list[int]]:
+    """Return the profiles of a network, and for each the run of its counterfactuals."""
+    for run in store.runs():
+        proofs = [one.run for one in Notes.of(store, run.id).cells if one.run is not None]
+        if proofs and len(proofs) == len(work.runtimes):
+            return read(store, run.id), proofs
+    explained = explain(work, store=store, target=LocalTarget(), settings=ASKED, budget_s=budget_s)
+    return explained.result, [one.run for one in explained.cells if one.run is not None]
+
+
+def outcomes(
+    exporter: Exporter, cell: CellResult, proof: RunResult
+) -> Iterator[tuple[str, Counterfactual | str]]:
+    """Yield each pattern that is found now with what its launches showed, or why there are none."""
+    assert cell.artifact is not None
+    assert cell.profile is not None
+    program = exporter.canonical(cell.cell.precision)
+    scene = Scene.of(program, cell.artifact.manifest, cell.profile, cell.cell.threads)
+    launched = {one.cell.network.digest: one for one in proof.cells}
+    seed = proof.run.plan.settings.seed
+    variants, others = [], dict[str, str]()
+    for found in detect(scene):
+        variant = varied(scene, found, exporter, seed)
+        if isinstance(variant, str):
+            others[found.pattern.name] = variant
+        elif any(each.source.digest not in launched for each in variant.exporters):
+            others[found.pattern.name] = "its counterfactual was not launched"
+        else:
+            variants.append(variant)
+    experiment = Experiment(scene, cell.artifact, variants)
+    cells = tuple(launched[one.network.digest] for one in experiment.cells)
+    yield from experiment.outcomes(replace(proof, cells=cells)).items()
+    yield from others.items()
+
+
+def varied(scene: Scene, found: Detected, exporter: Exporter, seed: int) -> Variant | str:
+    """Return the networks that show a pattern's cost, or why there are none."""
+    try:
+        return vary(scene, found, exporter, seed=seed)
+    except ExportError as error:
+        return str(error)
+
+
+def figures(shown: Counterfactual) -> dict[str, object]:
+    """Return what both ways say of a pattern, as shares of the end-to-end time."""
+    measured = shown.measured
+    total_ns = measured.time.ns / measured.share if measured.share else float("nan")
+    return {
+        "attributed": shown.attributed.share,
+        "measured": measured.share,
+        "low": measured.time.low_ns / total_ns,
+        "high": measured.time.high_ns / total_ns,
+        "rounds": shown.rounds,
+    }
 
 
 def summary(seen: Sequence[Sequence[Shares]]) -> dict[str, object]:
@@ -106,15 +150,18 @@ def correlation(shares: Sequence[Shares]) -> float:
 
 
 def main() -> int:
-    """Print a row for each finding as soon as it exists."""
+    """Print a row for each finding as soon as its network is measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--formats", default=",".join(FORMATS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--budget", type=float, default=300.0, help="seconds for each network")
+    parser.add_argument("--budget", type=float, default=300.0, help="seconds for each file")
+    parser.add_argument("--store", type=Path, help="a folder that keeps what was measured")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args()
-    show(rows(asked), as_json=asked.json)
+    with contextlib.ExitStack() as until_the_end:
+        folder = asked.store or until_the_end.enter_context(tempfile.TemporaryDirectory())
+        show(rows(asked, Path(folder)), as_json=asked.json)
     return 0
 
 

@@ -15,6 +15,7 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.ops import Op, OpKind
 
 DENSE = frozenset({OpKind.CONVOLUTION, OpKind.POINTWISE})
+CORNER = 2  # values at a side; less is no pooling, and runtimes refuse it
 _ALL = DENSE | {OpKind.DEPTHWISE, OpKind.GROUP}
 
 
@@ -126,6 +127,10 @@ def apart(chains: Sequence[Chain]) -> Network:
 class Apart(nn.Module):
     """Networks beside each other that do not meet.
 
+    Of what they compute only a corner is handed out. Whole maps would be copied for the caller, and
+    back from a runtime's own layout, which inside a network nobody does: the wider network would
+    pay for that. A pooling op can cut the corner in any layout.
+
     Args:
         parts: each takes one tensor and returns one.
     """
@@ -135,8 +140,15 @@ class Apart(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the output of each part for its own input."""
-        return tuple(part(each) for part, each in zip(self.parts, inputs, strict=True))
+        """Return a value of each channel [N, C, 1, 1] that each part computes of its own input."""
+        return tuple(_corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
+
+
+def _corner(value: torch.Tensor) -> torch.Tensor:
+    size = value.shape[2:]
+    if len(size) != 2 or min(size) < CORNER:
+        return value
+    return nn.functional.max_pool2d(value, CORNER, stride=max(size))
 
 
 def reference_rate(scene: Scene) -> float | None:

@@ -185,7 +185,8 @@ def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
 
     Single layers beside each other become a single one with the largest of their kernels, and as
     many channels as that gives. What is deeper becomes two layers, the last to as many channels as
-    the branches have together.
+    the branches have together. Activations stay: they are not what is taken out, and a runtime may
+    need a pass of their own for them.
     """
     shapes = {op.name: one for op, one in convolutions(scene)}
     layers = [[op for op in branch if op.macs] for branch in bundle.branches]
@@ -203,10 +204,36 @@ def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
     def first(width: int) -> nn.Conv2d:
         return nn.Conv2d(inputs, width, kernel, stride=stride, padding=kernel // 2)
 
+    activation = _activation(scene, bundle)
     if all(len(each) == 1 for each in layers):
-        return first(_whole(macs / for_each))
+        return nn.Sequential(first(_whole(macs / for_each)), activation)
     hidden = max(1, round(macs / (for_each + positions * outputs)))
-    return nn.Sequential(first(hidden), nn.Conv2d(hidden, outputs, 1))
+    return nn.Sequential(first(hidden), activation, nn.Conv2d(hidden, outputs, 1), activation)
+
+
+def _activation(scene: Scene, bundle: _Bundle) -> nn.Module:
+    """Return the activation that stands behind layers of the branches; the identity for none."""
+    nodes = (_named(scene, op) for op in bundle.ops if op.kind is OpKind.ACTIVATION)
+    one = next((node for node in nodes if len(node.all_input_nodes) == 1), None)
+    return nn.Identity() if one is None else _Call(one)
+
+
+class _Call(nn.Module):
+    """A node of a graph that computes one value from another, and nothing else from weights.
+
+    Args:
+        node: which.
+    """
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._node = node
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        """Return what the node makes of another value."""
+        rest = self._node.args[1:]
+        result: torch.Tensor = self._node.target(value, *rest, **self._node.kwargs)  # type: ignore[operator]
+        return result
 
 
 def _whole(channels: float) -> int:

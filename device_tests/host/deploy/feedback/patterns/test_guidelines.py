@@ -10,7 +10,7 @@ from torch import nn
 
 from device_tests.host.deploy.feedback.splice import inserted
 from device_tests.host.deploy.feedback.stage import stage, takes
-from groundspeed.deploy.feedback.convolutions import convolutions, reference_rate
+from groundspeed.deploy.feedback.convolutions import Apart, convolutions, reference_rate
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.patterns.catalog import PATTERNS
 from groundspeed.deploy.feedback.patterns.group_convolution import dense
@@ -126,7 +126,7 @@ def test_groups_are_found_and_depthwise_convolutions_are_not() -> None:
     changed = change(scene, "group convolution")
     assert changed is not None
     assert changed.before is not None
-    assert outputs(changed) == ((1, 16, 32, 32),)
+    assert outputs(changed) == ((1, 16, 1, 1),)  # of each channel a corner
 
 
 @pytest.mark.parametrize("groups", [2, 3, 4, 8])
@@ -172,9 +172,22 @@ def test_branches_with_convolutions_are_parallel() -> None:
     assert changed is not None
     assert changed.before is not None
     before = changed.before.module(*changed.before.inputs)
-    assert [tuple(each.shape) for each in before] == [(1, 32, 32, 32)]
+    assert [tuple(each.shape) for each in before] == [(1, 32, 1, 1)]
     # 16 outputs of 10 weights each for a channel are 18 of 9.
-    assert outputs(changed) == ((1, 18, 32, 32),)
+    assert outputs(changed) == ((1, 18, 1, 1),)
+
+
+def test_one_branch_has_the_activation_of_the_branches() -> None:
+    def smallest(*branches: nn.Module) -> float:
+        scene = stage(network(Branches(*branches)), IMAGE, fused=FUSED)
+        changed = change(scene, "parallel branches")
+        assert changed is not None
+        assert isinstance(changed.after.module, Apart)
+        (part,) = changed.after.module.parts
+        return float(part(*changed.after.inputs).detach().min())
+
+    assert smallest(conv(32, 16), conv(32, 16, 3)) == 0.0
+    assert smallest(nn.Conv2d(32, 16, 1), nn.Conv2d(32, 16, 3, padding=1)) < 0.0
 
 
 def test_branches_are_held_against_the_widest_of_them_where_that_is_fast() -> None:
@@ -196,7 +209,7 @@ def test_deep_branches_become_two_layers_that_give_the_same_map() -> None:
     assert changed is not None
     assert changed.before is not None
     before = changed.before.module(*changed.before.inputs)
-    assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 16, 16)]
+    assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 1, 1)]
 
 
 def test_a_residual_connection_is_no_branch_with_or_without_projection() -> None:
