@@ -27,7 +27,7 @@ COMMANDS = {
     "export": "Write a network as ONNX, TFLite or NCNN, proven equal.",
     "guidelines": "Measure whether the ShuffleNet V2 paper's guidelines hold on a device.",
     "history": "List what was measured before.",
-    "init": "Write a groundspeed.toml and a CI workflow that checks each commit.",
+    "init": "Write a groundspeed.toml and a CI workflow that checks pull requests.",
     "inspect": "Show what a network's layers cost on paper.",
     "models": "List the networks that come with Groundspeed.",
     "predict": "Predict a network's latency on a device that was characterized.",
@@ -86,7 +86,11 @@ def group(context: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 a check failed, 2 bad use, 130 interrupted."""
+    """Run the command line and exit.
+
+    The code is 0 when done, 1 if a check failed, 2 for bad use, 3 if a check is inconclusive, 130
+    when interrupted.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # The option is read here too: an error may come before click has parsed anything.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -108,7 +109,15 @@ def there_and_back(
     return Chain(one, tuple(one.module(*each, groups) for each in (there, back) * times))
 
 
-def drift(before: Sequence[Chain], after: Sequence[Chain]) -> str:
+class Counted(Protocol):
+    """What has multiply-accumulates: a chain, an op."""
+
+    @property
+    def macs(self) -> int:
+        """How many."""
+
+
+def drift(before: Iterable[Counted], after: Iterable[Counted]) -> str:
     """Return by how much the MACs of two networks differ, for widths are whole numbers."""
     change = sum(each.macs for each in after) / sum(each.macs for each in before) - 1
     return f"{change:+.1%} MACs"
@@ -140,7 +149,7 @@ class Apart(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return a value of each channel [N, C, 1, 1] that each part computes of its own input."""
+        """Return what each part computes of its own input: of a map a corner, [N, C, 1, 1]."""
         return tuple(_corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
 
 

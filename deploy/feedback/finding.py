@@ -13,7 +13,6 @@ class Evidence(enum.StrEnum):
 
     MEASURED = "measured"  # launches with the pattern and without it, by turns
     ATTRIBUTED = "attributed"  # the times of its ops in a profile
-    PREDICTED = "predicted"  # the device's cost model
 
 
 @dataclass(frozen=True, kw_only=True)

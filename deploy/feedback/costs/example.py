@@ -32,7 +32,6 @@ class Example:
         ops: its canonical ops, in order of computation.
         times_ns: what each of them is charged with; 0 for one that was fused into another.
         between_ns: the rest of the end-to-end time, which no op is charged with.
-        executed: how many ops the runtime executed.
         run: number of the run in its store.
         launch_at: when, UTC, ISO 8601.
     """
@@ -41,7 +40,6 @@ class Example:
     ops: tuple[Op, ...]
     times_ns: tuple[float, ...]
     between_ns: float
-    executed: int
     is_patchwork: bool = False
     run: int = 0
     launch_at: str = ""
@@ -86,7 +84,6 @@ def example(manifest: Manifest, breakdown: Breakdown, run: int = 0, launch_at: s
         ops=manifest.ops,
         times_ns=times,
         between_ns=breakdown.plain.ns - sum(times),
-        executed=len(breakdown.ops),
         run=run,
         launch_at=launch_at,
     )

@@ -43,7 +43,7 @@ PLACED, PRIOR = 8, 1.0
 REPEATED, STEEPEST = 8, 0.5
 # Of a word there must be so many that took time before it has a law of its own.
 LAWFUL = 8
-# An op's nearest known one further away than this is no help: two doublings in size.
+# An op's nearest known one further away than this is hardly like it: two doublings in size.
 _FAR = 4.0
 
 Floats = NDArray[np.float64]

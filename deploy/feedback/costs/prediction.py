@@ -13,7 +13,8 @@ from groundspeed.errors import UsageError
 from groundspeed.ops import Op
 
 LEVEL = 0.9
-# Of two networks one can be left out and the other learned from; less says nothing about errors.
+# Each is left out in turn, and those that stay are learned from: one alone tells nothing of what
+# ops of networks have in common.
 LEAST_NETWORKS = 3
 # So much of a network's time must be in ops that were measured in their very shape before the
 # errors of networks whose ops are known speak for it.
@@ -81,11 +82,6 @@ class Prediction:
     rests_on: tuple[Basis, ...] = ()
     unlike: float = 0.0
     unknown: tuple[str, ...] = ()
-
-    @property
-    def within_a_tenth(self) -> float:
-        """The share of left-out networks that were predicted within ±10 %."""
-        return sum(abs(one.error) <= 0.1 for one in self.left_out) / len(self.left_out)
 
 
 def predict(ops: Sequence[Op], examples: Sequence[Example]) -> Prediction:

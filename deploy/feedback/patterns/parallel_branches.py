@@ -19,6 +19,7 @@ from groundspeed.deploy.feedback.convolutions import (
     Apart,
     Convolution,
     convolutions,
+    drift,
     excess,
     reference_rate,
 )
@@ -31,6 +32,14 @@ from groundspeed.ops import Op, OpKind
 aten = torch.ops.aten
 
 _JOINS = (aten.cat.default, aten.add.Tensor)
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """What stands in the place of branches, with its multiply-accumulates."""
+
+    module: nn.Sequential
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -147,10 +156,11 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.randn(shape(one.fork), generator=generator) for one in bundles)
     after = [_one_branch(scene, one) for one in bundles]
+    change = drift((op for one in bundles for op in one.ops), after)
     return Change(
-        what="one branch of dense layers with the same MACs, measured apart",
+        what=f"one branch of dense layers, measured apart ({change})",
         before=Network(module=Apart([_part(scene, one) for one in bundles]), inputs=inputs),
-        after=Network(module=Apart(after), inputs=inputs),
+        after=Network(module=Apart([one.module for one in after]), inputs=inputs),
     )
 
 
@@ -180,24 +190,26 @@ def _named(scene: Scene, op: Op) -> Node:
     return node
 
 
-def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
+def _one_branch(scene: Scene, bundle: _Bundle) -> _Branch:
     """Return one branch of dense layers from the fork's map, with the MACs of all branches.
 
-    Single layers beside each other become a single one with the largest of their kernels, and as
-    many channels as that gives. What is deeper becomes two layers, the last to as many channels as
-    the branches have together. Activations stay: they are not what is taken out, and a runtime may
-    need a pass of their own for them.
+    Single layers beside each other become a single one with the largest of their dense kernels, and
+    as many channels as that gives. What is deeper becomes two layers, the last to as many channels
+    as the branches have together. Activations stay: they are not what is taken out, and a runtime
+    may need a pass of their own for them.
     """
     shapes = {op.name: one for op, one in convolutions(scene)}
     layers = [[op for op in branch if op.macs] for branch in bundle.branches]
     dense = [shapes[op.name] for op in bundle.ops if op.name in shapes]
-    kernel = max(one.kernel[0] for one in dense if one.groups == 1) if dense else 1
-    _, inputs, height, _ = shape(bundle.fork)
+    kernel = max((one.kernel[0] for one in dense if one.groups == 1), default=1)
+    kernel -= (kernel + 1) % 2  # an even one cannot keep the size with equal padding
+    _, inputs, *read = shape(bundle.fork)
     outputs = sum(shape(_named(scene, branch[-1]))[1] for branch in bundle.branches)
     batch, channels, *size = shape(_named(scene, bundle.branches[0][-1]))
     if bundle.join.target is not aten.cat.default:
         outputs = channels
-    positions, stride = batch * math.prod(size), height // size[0]
+    stride = max(1, round(read[0] / size[0]))
+    positions = batch * math.prod(math.ceil(side / stride) for side in read)
     macs = sum(op.macs for op in bundle.ops)
     for_each = positions * inputs * kernel * kernel  # channel between or behind
 
@@ -206,9 +218,14 @@ def _one_branch(scene: Scene, bundle: _Bundle) -> nn.Module:
 
     activation = _activation(scene, bundle)
     if all(len(each) == 1 for each in layers):
-        return nn.Sequential(first(_whole(macs / for_each)), activation)
+        width = _whole(macs / for_each)
+        return _Branch(nn.Sequential(first(width), activation), width * for_each)
     hidden = max(1, round(macs / (for_each + positions * outputs)))
-    return nn.Sequential(first(hidden), activation, nn.Conv2d(hidden, outputs, 1), activation)
+    last = nn.Conv2d(hidden, outputs, 1)
+    return _Branch(
+        nn.Sequential(first(hidden), activation, last, activation),
+        hidden * (for_each + positions * outputs),
+    )
 
 
 def _activation(scene: Scene, bundle: _Bundle) -> nn.Module:

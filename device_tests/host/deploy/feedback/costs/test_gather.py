@@ -83,7 +83,6 @@ def test_the_fastest_runs_of_all_launches_are_learned_from(
     example = learned(artifact, store, fake_target, [busy, calm])
     assert example.times_ns == (450,)
     assert example.total_ns == 450
-    assert example.executed == 1
 
 
 def test_launches_that_executed_other_ops_are_not_mixed(

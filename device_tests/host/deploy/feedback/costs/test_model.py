@@ -60,13 +60,11 @@ def takes(one: Op) -> float:
 def example(width: int, size: int, depth: int) -> Example:
     ops = network(width, size, depth)
     times = tuple(takes(one) for one in ops)
-    executed = sum(time > 0 for time in times)
     return Example(
         network=f"{width}x{size}x{depth}",
         ops=ops,
         times_ns=times,
         between_ns=0.05 * sum(times),
-        executed=executed,
     )
 
 
@@ -184,7 +182,6 @@ def sewn(examples: list[Example]) -> Example:
         ops=tuple(ops),
         times_ns=times,
         between_ns=0.0,
-        executed=len(ops),
         is_patchwork=True,
     )
 

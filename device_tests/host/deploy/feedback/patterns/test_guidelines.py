@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from device_tests.host.deploy.feedback.splice import inserted
 from device_tests.host.deploy.feedback.stage import stage, takes
@@ -74,6 +75,13 @@ def outputs(changed: Change) -> tuple[tuple[int, ...], ...]:
     """Return the shapes that the network without the pattern computes: it runs, then."""
     made = changed.after.module(*changed.after.inputs)
     return tuple(tuple(each.shape) for each in (made if isinstance(made, tuple) else (made,)))
+
+
+def macs(module: nn.Module, *inputs: torch.Tensor) -> int:
+    """Return the multiply-accumulates of a module's convolutions, counted while it runs."""
+    with FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return counter.get_total_flops() // 2
 
 
 @pytest.mark.parametrize("name", tuple(PATTERNS))
@@ -210,6 +218,31 @@ def test_deep_branches_become_two_layers_that_give_the_same_map() -> None:
     assert changed.before is not None
     before = changed.before.module(*changed.before.inputs)
     assert [tuple(each.shape) for each in before] == list(outputs(changed)) == [(1, 32, 1, 1)]
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(7, 2, 1), (15, 2, 1), (13, 1, 0)])
+def test_one_branch_has_the_macs_of_the_branches_on_maps_of_any_size(
+    size: int, stride: int, padding: int
+) -> None:
+    def branch() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(32, 16, 3, stride=stride, padding=padding), nn.ReLU())
+
+    layers = nn.Sequential(conv(3, 32), Branches(branch(), branch()))
+    scene = stage(layers, torch.zeros(1, 3, size, size), fused=FUSED)
+    changed = change(scene, "parallel branches")
+    assert changed is not None
+    assert isinstance(changed.after.module, Apart)
+    assert macs(changed.after.module.parts[0], *changed.after.inputs) == pytest.approx(
+        sum(op.macs for op in scene.manifest.ops if op.module.startswith("1")), rel=0.03
+    )
+
+
+def test_branches_without_a_dense_layer_become_one_pointwise_layer() -> None:
+    branches = Branches(*(nn.Conv2d(32, 32, k, padding=k // 2, groups=32) for k in (3, 5)))
+    changed = change(stage(network(branches), IMAGE, fused=FUSED), "parallel branches")
+    assert changed is not None
+    # 9 + 25 weights for each channel are 34 channels that read 32, and 32 fill vectors.
+    assert outputs(changed) == ((1, 32, 1, 1),)
 
 
 def test_a_residual_connection_is_no_branch_with_or_without_projection() -> None:
