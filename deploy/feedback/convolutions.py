@@ -120,7 +120,7 @@ class Counted(Protocol):
 def drift(before: Iterable[Counted], after: Iterable[Counted]) -> str:
     """Return by how much the MACs of two networks differ, for widths are whole numbers."""
     change = sum(each.macs for each in after) / sum(each.macs for each in before) - 1
-    return f"{change:+.1%} MACs"
+    return f"{round(change, 3) + 0.0:+.1%} MACs"
 
 
 def apart(chains: Sequence[Chain]) -> Network:

@@ -95,7 +95,7 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
         after = redirected(scene, {trip.end: trip.source for trip in trips})
         return Change(what="the map as it is instead of each", after=after, taken=taken)
     return Change(
-        what="the same maps lying there already, measured apart",
+        what="the same maps lying there already, apart",
         before=_read(scene, sightings, moved=True),
         after=_read(scene, sightings, moved=False),
     )

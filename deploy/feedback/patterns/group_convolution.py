@@ -47,7 +47,7 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     ]
     after = [there_and_back(one, dense(one), times=PAIRS) for one in found]
     return Change(
-        what=f"dense layers with fewer channels, measured apart ({drift(before, after)})",
+        what=f"dense layers with fewer channels, apart ({drift(before, after)})",
         before=apart(before),
         after=apart(after),
         times=2 * PAIRS,

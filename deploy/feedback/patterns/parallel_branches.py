@@ -158,7 +158,7 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     after = [_one_branch(scene, one) for one in bundles]
     change = drift((op for one in bundles for op in one.ops), after)
     return Change(
-        what=f"one branch of dense layers, measured apart ({change})",
+        what=f"one branch of dense layers, apart ({change})",
         before=Network(module=Apart([_part(scene, one) for one in bundles]), inputs=inputs),
         after=Network(module=Apart([one.module for one in after]), inputs=inputs),
     )

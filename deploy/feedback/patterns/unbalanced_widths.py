@@ -55,7 +55,7 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     before = [_pairs(one, (one.inputs, one.outputs)) for one in found]
     after = [_pairs(one, balanced(one.inputs, one.outputs)) for one in found]
     return Change(
-        what=f"layers of balanced widths, measured apart ({drift(before, after)})",
+        what=f"layers of balanced widths, apart ({drift(before, after)})",
         before=apart(before),
         after=apart(after),
         times=2 * PAIRS,
