@@ -24,6 +24,8 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.ops import OpKind
 
 PAIRS = 1  # of layers, there and back, that are measured apart for each
+# Widths in another proportion than those of the groups matter a tenth as much as other MACs.
+SHAPE = 0.1
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
@@ -55,12 +57,25 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
 
 
 def dense(one: Convolution) -> tuple[int, int]:
-    """Return the widths of a dense convolution with the MACs of a group convolution."""
-    factor = math.sqrt(one.groups)
+    """Return the widths of a dense convolution with about the MACs of a group convolution.
+
+    They are multiples of 8 where its own are: else it would have another fault instead.
+    """
     step = 8 if one.inputs % 8 == 0 and one.outputs % 8 == 0 else 1
-    inputs = max(step, step * round(one.inputs / factor / step))
     wanted = one.inputs * one.outputs / one.groups
-    return inputs, max(1, round(wanted / inputs))
+    middle = one.inputs / math.sqrt(one.groups)
+    widths = [
+        (inputs, max(step, step * round(wanted / inputs / step)))
+        for inputs in range(step, one.inputs + 1, step)
+        if middle / 1.5 <= inputs <= 1.5 * middle or middle < step
+    ]
+
+    def unlike(widths: tuple[int, int]) -> float:
+        inputs, outputs = widths
+        shape = math.log(outputs / inputs * one.inputs / one.outputs)
+        return abs(math.log(inputs * outputs / wanted)) + SHAPE * abs(shape)
+
+    return min(widths, key=unlike)
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:

@@ -220,7 +220,7 @@ def _one_branch(scene: Scene, bundle: _Bundle) -> _Branch:
     if all(len(each) == 1 for each in layers):
         width = _whole(macs / for_each)
         return _Branch(nn.Sequential(first(width), activation), width * for_each)
-    hidden = max(1, round(macs / (for_each + positions * outputs)))
+    hidden = _whole(macs / (for_each + positions * outputs))
     last = nn.Conv2d(hidden, outputs, 1)
     return _Branch(
         nn.Sequential(first(hidden), activation, last, activation),

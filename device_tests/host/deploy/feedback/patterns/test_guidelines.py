@@ -142,7 +142,9 @@ def test_a_dense_convolution_in_place_of_groups_has_nearly_their_macs(groups: in
     scene = stage(nn.Conv2d(240, 240, 1, groups=groups), torch.zeros(1, 240, 8, 8))
     ((_, one),) = convolutions(scene)
     inputs, outputs = dense(one)
-    assert inputs * outputs == pytest.approx(240 * 240 / groups, rel=0.02)
+    assert inputs * outputs == pytest.approx(240 * 240 / groups, rel=0.03)
+    assert inputs % 8 == outputs % 8 == 0
+    assert outputs == pytest.approx(inputs, rel=0.15)
 
 
 def test_slow_groups_are_blamed_for_what_they_take_beyond_a_good_convolution() -> None:
@@ -239,7 +241,8 @@ def test_one_branch_has_the_macs_of_the_branches_on_maps_of_any_size(
 
 def test_branches_without_a_dense_layer_become_one_pointwise_layer() -> None:
     branches = Branches(*(nn.Conv2d(32, 32, k, padding=k // 2, groups=32) for k in (3, 5)))
-    changed = change(stage(network(branches), IMAGE, fused=FUSED), "parallel branches")
+    layers = nn.Sequential(conv(3, 32), branches)
+    changed = change(stage(layers, IMAGE, fused=FUSED), "parallel branches")
     assert changed is not None
     # 9 + 25 weights for each channel are 34 channels that read 32, and 32 fill vectors.
     assert outputs(changed) == ((1, 32, 1, 1),)
