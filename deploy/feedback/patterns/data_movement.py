@@ -14,7 +14,6 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from groundspeed.deploy.feedback.conversions import around
-from groundspeed.deploy.feedback.convolutions import CORNER
 from groundspeed.deploy.feedback.edits import redirected
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.channel_shuffle import shuffles, shuffling
@@ -96,9 +95,9 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
         after = redirected(scene, {trip.end: trip.source for trip in trips})
         return Change(what="the map as it is instead of each", after=after, taken=taken)
     return Change(
-        what="nothing, apart",
-        before=_apart(scene, sightings, moved=True),
-        after=_apart(scene, sightings, moved=False),
+        what="the same maps lying there already, apart",
+        before=_read(scene, sightings, moved=True),
+        after=_read(scene, sightings, moved=False),
     )
 
 
@@ -137,13 +136,11 @@ def _is_tensor(node: Node) -> bool:
     return isinstance(node.meta.get("val"), torch.Tensor)
 
 
-def _apart(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Network:
-    """Return a network of the maps that ops move, with those ops or without them.
+def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Network:
+    """Return a network that reads each map that the ops give, with those ops or without them.
 
-    Maps are computed there, by a ReLU: what a network moves has just been written, in the runtime's
-    own layout. What an op gives must be read by something. So are maps that are joined as they
-    come: TFLite's converter would see only a join before a reader, and turn each map instead. These
-    have two readers with the ops and without them, for a runtime may copy what is read twice.
+    What an op gives must be read by something. So are, in both, maps that are joined as they come:
+    TFLite's converter would see only a join before a reader, and turn each map around instead.
     """
     names = {op for one in sightings for op in one.place.ops}
     # A split gives a list, which no network takes: it comes along with its parts.
@@ -152,23 +149,18 @@ def _apart(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Netwo
     nodes = [node for node in scene.graph.graph.nodes if node.name in names]
     ends = [n for n in nodes if _is_tensor(n) and any(user.name not in names for user in n.users)]
     sources = [s for node in nodes for s in node.all_input_nodes if s.name not in names]
-    starts = list(dict.fromkeys(source for source in sources if source.op != "get_attr"))
-    joined = list(
-        dict.fromkeys(s for node in nodes if _joins(node, names) for s in node.all_input_nodes)
-    )
+    starts = [source for source in sources if source.op != "get_attr"]
+    joined = [s for node in nodes if _joins(node, names) for s in node.all_input_nodes]
+    given = list(dict.fromkeys(starts if moved else [*ends, *joined]))
     graph, made = Graph(), dict[Node, Node]()
-    for number, node in enumerate(starts):
-        given = graph.placeholder(f"map_{number}")
-        made[node] = graph.call_function(aten.relu.default, (given,))
+    for number, node in enumerate(given):
+        made[node] = graph.placeholder(f"map_{number}")
     for node in (*set(sources).difference(starts), *nodes) if moved else ():
         made[node] = graph.node_copy(node, made.__getitem__)
-    read = dict.fromkeys([*ends, *joined] if moved else starts)
-    readers = [_reader(graph, made[node], shape(node)) for node in read]
-    if not moved:
-        readers += [_reader(graph, made[node], shape(node), again=True) for node in joined]
-    graph.output(tuple(readers))
+    read = dict.fromkeys([*ends, *joined])
+    graph.output(tuple(_reader(graph, made[node], shape(node)) for node in read))
     generator = torch.Generator().manual_seed(0)
-    inputs = tuple(torch.randn(shape(node), generator=generator) for node in starts)
+    inputs = tuple(torch.randn(shape(node), generator=generator) for node in given)
     return Network(module=GraphModule(scene.graph, graph), inputs=inputs)
 
 
@@ -177,17 +169,13 @@ def _joins(node: Node, names: Set[str]) -> bool:
     return len(node.all_input_nodes) > 1 and names.isdisjoint(s.name for s in node.all_input_nodes)
 
 
-def _reader(graph: Graph, value: Node, size: tuple[int, ...], *, again: bool = False) -> Node:
-    """Return an op that reads a corner of a map, or all of another value, and computes little.
-
-    Without a convolution or a pooling, pnnx does not know which dimension is the batch, and writes
-    a split along channels as one along another dimension. A second reader of a value is another op,
-    else converters make one of both.
-    """
-    if len(size) == 4 and min(size[2:]) >= CORNER:
-        pooling = aten.avg_pool2d.default if again else aten.max_pool2d.default
-        return graph.call_function(pooling, (value, [CORNER, CORNER], [max(size[2:])] * 2))
-    return graph.call_function(aten.neg.default if again else aten.relu.default, (value,))
+def _reader(graph: Graph, value: Node, size: tuple[int, ...]) -> Node:
+    """Return an op that reads all of a value and computes little."""
+    if len(size) == 4 and min(size[2:]) > 1:
+        # Without a convolution or a pooling, pnnx does not know which dimension is the batch, and
+        # writes a split along channels as one along another dimension.
+        return graph.call_function(aten.max_pool2d.default, (value, [2, 2], [2, 2]))
+    return graph.call_function(aten.relu.default, (value,))
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:

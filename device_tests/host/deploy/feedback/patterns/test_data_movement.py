@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from device_tests.host.deploy.feedback.splice import called, inserted
 from device_tests.host.deploy.feedback.stage import stage
-from groundspeed.deploy.feedback.convolutions import corner
 from groundspeed.deploy.feedback.detect import detect
 from groundspeed.deploy.feedback.patterns.pattern import Change
 from groundspeed.deploy.feedback.scene import Scene
@@ -108,28 +107,16 @@ def test_a_round_trip_is_taken_out_of_the_network(move: Callable[[Tensor], Tenso
     assert not any(word in graph for word in ("permute", "cat", "slice", "roll"))
 
 
-def test_what_cannot_be_taken_out_is_measured_apart_on_the_same_maps() -> None:
+def test_what_cannot_be_taken_out_is_measured_apart_with_the_same_readers() -> None:
     changed = change(stage(Network(split_and_joined), IMAGE))
     assert changed.before is not None
-    assert len(changed.before.module(*changed.before.inputs)) == 2  # half that is read, and whole
-    assert [each.shape for each in changed.before.inputs] == [
-        each.shape for each in changed.after.inputs
-    ]
-    kept = changed.after.module(*changed.after.inputs)
-    assert all(map(torch.equal, kept, [corner(each.relu()) for each in changed.after.inputs]))
+    before = changed.before.module(*changed.before.inputs)
+    after = changed.after.module(*changed.after.inputs)
+    assert [each.shape for each in before] == [each.shape for each in after]
+    assert len(before) == 2  # the half that the ReLU reads, and the whole
     moves = {"chunk", "split", "cat"}
     assert any(move in str(changed.before.module.graph) for move in moves)
     assert not any(move in str(changed.after.module.graph) for move in moves)
-
-
-def test_a_map_that_is_joined_is_read_twice_with_the_join_and_without() -> None:
-    changed = change(stage(Network(lambda x: torch.cat([x, torch.relu(x)], 1), 16), IMAGE))
-    assert changed.before is not None
-    for side in (changed.before, changed.after):
-        graph = side.module.graph
-        maps = [node for node in graph.nodes if node.op == "placeholder"]
-        hot = [next(iter(each.users)) for each in maps]
-        assert [len(each.users) for each in hot] == [2] * len(maps)
 
 
 def test_the_ops_that_are_measured_apart_move_what_they_moved() -> None:
@@ -137,5 +124,5 @@ def test_the_ops_that_are_measured_apart_move_what_they_moved() -> None:
     assert changed.before is not None
     (read, *_), made = changed.before.inputs, changed.before.module(*changed.before.inputs)
     joined = next(each for each in made if each.shape[1] == 12)
-    whole = torch.cat([read, read[:, :4]], 1).relu()
-    torch.testing.assert_close(joined, corner(whole))
+    whole = torch.cat([read, read[:, :4]], 1)
+    torch.testing.assert_close(joined, torch.nn.functional.max_pool2d(whole, 2))
