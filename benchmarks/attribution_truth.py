@@ -64,6 +64,9 @@ def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]
         with Store(folder / name) as store:
             run, proofs = measured(work, store, asked.budget * len(runtimes))
             for cell, proof in zip(run.cells, proofs, strict=True):
+                if proof is None:
+                    yield {"network": name, "runtime": cell.cell.runtime, "found": "nothing"}
+                    continue
                 seen.append([])
                 for pattern, shown in outcomes(exporter, cell, read(store, proof)):
                     row = {"network": name, "runtime": cell.cell.runtime, "pattern": pattern}
@@ -75,14 +78,14 @@ def rows(asked: argparse.Namespace, folder: Path) -> Iterator[dict[str, object]]
     yield summary(seen)
 
 
-def measured(work: Work, store: Store, budget_s: float) -> tuple[RunResult, list[int]]:
-    """Return the profiles of a network, and for each the run of its counterfactuals."""
+def measured(work: Work, store: Store, budget_s: float) -> tuple[RunResult, list[int | None]]:
+    """Return the profiles of a network, and for each the run of its counterfactuals, if any."""
     for run in store.runs():
-        proofs = [one.run for one in Notes.of(store, run.id).cells if one.run is not None]
-        if proofs and len(proofs) == len(work.runtimes):
-            return read(store, run.id), proofs
+        known = Notes.of(store, run.id).cells
+        if len(known) == len(work.runtimes):
+            return read(store, run.id), [one.run for one in known]
     explained = explain(work, store=store, target=LocalTarget(), settings=ASKED, budget_s=budget_s)
-    return explained.result, [one.run for one in explained.cells if one.run is not None]
+    return explained.result, [one.run for one in explained.cells]
 
 
 def outcomes(

@@ -16,7 +16,7 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.ops import Op, OpKind
 
 DENSE = frozenset({OpKind.CONVOLUTION, OpKind.POINTWISE})
-CORNER = 2  # values at a side; less is no pooling, and runtimes refuse it
+_CORNER = 2  # values at a side; less is no pooling, and runtimes refuse it
 _ALL = DENSE | {OpKind.DEPTHWISE, OpKind.GROUP}
 
 
@@ -138,7 +138,7 @@ class Apart(nn.Module):
 
     Of what they compute only a corner is handed out. Whole maps would be copied for the caller, and
     back from a runtime's own layout, which inside a network nobody does: the wider network would
-    pay for that. A pooling op can cut the corner in any layout.
+    pay for that.
 
     Args:
         parts: each takes one tensor and returns one.
@@ -150,18 +150,18 @@ class Apart(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return what each part computes of its own input: of a map a corner, [N, C, 1, 1]."""
-        return tuple(corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
+        return tuple(_corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
 
 
-def corner(value: torch.Tensor) -> torch.Tensor:
+def _corner(value: torch.Tensor) -> torch.Tensor:
     """Return a value of each channel of a map; anything else as it is.
 
     That is done by a pooling, which takes maps in whatever layout a runtime has them.
     """
     size = value.shape[2:]
-    if len(size) != 2 or min(size) < CORNER:
+    if len(size) != 2 or min(size) < _CORNER:
         return value
-    return nn.functional.max_pool2d(value, CORNER, stride=max(size))
+    return nn.functional.max_pool2d(value, _CORNER, stride=max(size))
 
 
 def reference_rate(scene: Scene) -> float | None:

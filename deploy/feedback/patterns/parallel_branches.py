@@ -236,7 +236,7 @@ def _activation(scene: Scene, bundle: _Bundle) -> nn.Module:
 
 
 class _Call(nn.Module):
-    """A node of a graph that computes one value from another, and nothing else from weights.
+    """A node of a graph that computes one value from another, without weights.
 
     Args:
         node: which.
@@ -248,8 +248,8 @@ class _Call(nn.Module):
 
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         """Return what the node makes of another value."""
-        rest = self._node.args[1:]
-        result: torch.Tensor = self._node.target(value, *rest, **self._node.kwargs)  # type: ignore[operator]
+        assert callable(self._node.target)
+        result: torch.Tensor = self._node.target(value, *self._node.args[1:], **self._node.kwargs)
         return result
 
 
