@@ -43,7 +43,8 @@ class AnyDevice:
         generator = np.random.default_rng(3)
         images = generator.standard_normal((5, 3, 32, 32)).astype(np.float32)
         np.savez(tmp_path / "samples.npz", x=images, y=np.zeros(5, np.int64))
-        files = {name: artifact(artifacts, "onnx", name) for name in ("fp32", "int8")}
+        # Not ONNX, whose integers saturate here where this processor has no VNNI, and not there.
+        files = {name: artifact(artifacts, "tflite", name) for name in ("fp32", "int8")}
         there = evaluate(files, str(tmp_path / "samples.npz"), target=target)
         here = evaluate(files, str(tmp_path / "samples.npz"))
         assert there.device == target.name

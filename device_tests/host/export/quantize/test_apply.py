@@ -10,7 +10,7 @@ from groundspeed.export.formats import QUANTIZERS
 from groundspeed.export.prepare import prepare
 from groundspeed.export.quantize.apply import quantize_file
 from groundspeed.export.quantize.calibrate import calibrate
-from groundspeed.export.quantize.onnx_int8 import OnnxQuantizer
+from groundspeed.export.quantize.onnx_int8 import CarefulOnnxQuantizer, OnnxQuantizer
 from groundspeed.export.to_onnx import OnnxWriter
 from groundspeed.quantization import Quantization
 
@@ -32,7 +32,7 @@ class Wrong(OnnxQuantizer):
 
 
 class WrongButCareful(Wrong):
-    careful = OnnxQuantizer
+    careful = CarefulOnnxQuantizer
 
 
 @pytest.fixture
