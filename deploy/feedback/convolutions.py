@@ -150,10 +150,10 @@ class Apart(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return what each part computes of its own input: of a map a corner, [N, C, 1, 1]."""
-        return tuple(_corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
+        return tuple(corner(part(each)) for part, each in zip(self.parts, inputs, strict=True))
 
 
-def _corner(value: torch.Tensor) -> torch.Tensor:
+def corner(value: torch.Tensor) -> torch.Tensor:
     """Return a value of each channel of a map; anything else as it is.
 
     That is done by a pooling, which takes maps in whatever layout a runtime has them.

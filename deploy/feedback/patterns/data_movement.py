@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.fx import Graph, GraphModule, Node
 
 from groundspeed.deploy.feedback.conversions import around
+from groundspeed.deploy.feedback.convolutions import corner
 from groundspeed.deploy.feedback.edits import redirected
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.channel_shuffle import shuffles, shuffling
@@ -22,7 +24,9 @@ from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.export.graph import shape
 from groundspeed.ops import Op, OpKind
 
-aten = torch.ops.aten
+CHANNELS = 8  # of what maps are made of: as few as fill a vector
+
+Shape = tuple[int, ...]
 
 # Executed ops that only rename dimensions.
 _FREE = re.compile(r"reshape|flatten|squeeze|expand.?dims|identity|noop", re.IGNORECASE)
@@ -94,10 +98,11 @@ def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:
     if 2 * len(taken) >= len(sightings):
         after = redirected(scene, {trip.end: trip.source for trip in trips})
         return Change(what="the map as it is instead of each", after=after, taken=taken)
+    moves, shapes = _moves(scene, sightings)
     return Change(
-        what="the same maps lying there already, apart",
-        before=_read(scene, sightings, moved=True),
-        after=_read(scene, sightings, moved=False),
+        what="the same maps left as they are, apart",
+        before=_apart(shapes, moves),
+        after=_apart(shapes, None),
     )
 
 
@@ -136,46 +141,60 @@ def _is_tensor(node: Node) -> bool:
     return isinstance(node.meta.get("val"), torch.Tensor)
 
 
-def _read(scene: Scene, sightings: Sequence[Sighting], *, moved: bool) -> Network:
-    """Return a network that reads each map that the ops give, with those ops or without them.
-
-    What an op gives must be read by something. So are, in both, maps that are joined as they come:
-    TFLite's converter would see only a join before a reader, and turn each map around instead.
-    """
+def _moves(scene: Scene, sightings: Sequence[Sighting]) -> tuple[GraphModule, list[Shape]]:
+    """Return a network of the ops alone, and the shapes of what it reads."""
     names = {op for one in sightings for op in one.place.ops}
     # A split gives a list, which no network takes: it comes along with its parts.
     parts = [scene.nodes[name] for name in names]
     names |= {s.name for node in parts for s in node.all_input_nodes if not _is_tensor(s)}
     nodes = [node for node in scene.graph.graph.nodes if node.name in names]
     ends = [n for n in nodes if _is_tensor(n) and any(user.name not in names for user in n.users)]
-    sources = [s for node in nodes for s in node.all_input_nodes if s.name not in names]
-    starts = [source for source in sources if source.op != "get_attr"]
-    joined = [s for node in nodes if _joins(node, names) for s in node.all_input_nodes]
-    given = list(dict.fromkeys(starts if moved else [*ends, *joined]))
-    graph, made = Graph(), dict[Node, Node]()
-    for number, node in enumerate(given):
-        made[node] = graph.placeholder(f"map_{number}")
-    for node in (*set(sources).difference(starts), *nodes) if moved else ():
+    graph, made, shapes = Graph(), dict[Node, Node](), list[Shape]()
+    for source in dict.fromkeys(s for node in nodes for s in node.all_input_nodes):
+        if source.op == "get_attr":
+            made[source] = graph.node_copy(source)
+        elif source.name not in names:
+            made[source] = graph.placeholder(f"map_{len(shapes)}")
+            shapes.append(shape(source))
+    for node in nodes:
         made[node] = graph.node_copy(node, made.__getitem__)
-    read = dict.fromkeys([*ends, *joined])
-    graph.output(tuple(_reader(graph, made[node], shape(node)) for node in read))
+    graph.output(tuple(made[node] for node in ends))
+    return GraphModule(scene.graph, graph), shapes
+
+
+class _Made(nn.Module):
+    """Maps that small convolutions make, moved or as they are.
+
+    So they have the layout that a runtime gives to maps inside a network, and are as fresh in its
+    caches. Of each only a corner is handed out.
+
+    Args:
+        shapes: of the maps.
+        moves: takes and returns maps; None leaves them.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], moves: nn.Module | None) -> None:
+        super().__init__()
+        self.makers = nn.ModuleList(
+            nn.Conv2d(CHANNELS, size[1], 1) if len(size) == 4 else nn.ReLU() for size in shapes
+        )
+        self.moves = moves
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return a corner of each map.
+
+        Args:
+            inputs: of each map, [N, CHANNELS, H, W]; what is no map, as it is.
+        """
+        maps = [make(each) for make, each in zip(self.makers, inputs, strict=True)]
+        return tuple(map(corner, maps if self.moves is None else self.moves(*maps)))
+
+
+def _apart(shapes: Sequence[Shape], moves: nn.Module | None) -> Network:
     generator = torch.Generator().manual_seed(0)
-    inputs = tuple(torch.randn(shape(node), generator=generator) for node in given)
-    return Network(module=GraphModule(scene.graph, graph), inputs=inputs)
-
-
-def _joins(node: Node, names: Set[str]) -> bool:
-    """Return whether an op reads several maps, none of which these ops give."""
-    return len(node.all_input_nodes) > 1 and names.isdisjoint(s.name for s in node.all_input_nodes)
-
-
-def _reader(graph: Graph, value: Node, size: tuple[int, ...]) -> Node:
-    """Return an op that reads all of a value and computes little."""
-    if len(size) == 4 and min(size[2:]) > 1:
-        # Without a convolution or a pooling, pnnx does not know which dimension is the batch, and
-        # writes a split along channels as one along another dimension.
-        return graph.call_function(aten.max_pool2d.default, (value, [2, 2], [2, 2]))
-    return graph.call_function(aten.relu.default, (value,))
+    sizes = [(n, CHANNELS, *rest[1:]) if len(rest) == 3 else (n, *rest) for n, *rest in shapes]
+    inputs = tuple(torch.randn(size, generator=generator) for size in sizes)
+    return Network(module=_Made(shapes, moves), inputs=inputs)
 
 
 def _advice(scene: Scene, sightings: Sequence[Sighting]) -> str:
