@@ -13,7 +13,7 @@ from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
 from groundspeed.deploy.feedback.patterns.squeeze_excitation import gates
 from groundspeed.deploy.feedback.scene import Scene
-from groundspeed.ops import OpKind
+from groundspeed.ops import Op, OpKind
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
@@ -21,14 +21,23 @@ def _find(scene: Scene) -> Iterator[Sighting]:
     for op in scene.manifest.ops:
         if op.kind is not OpKind.ELEMENTWISE or op.name in gated:
             continue
-        executed = scene.alone({op.name})
-        if executed:
+        executed = scene.alone({op.name, *_activation(scene, op)})
+        if any(op in scene.executed[position].op.covers for position in executed):
             shape = "x".join(map(str, op.output_shape))
             what = f"{scene.call(op.name).op} of {shape}, not fused"
             yield Sighting(
                 place=Place(module=op.module, line=op.line, ops=(op.name,), what=what),
                 charges=dict.fromkeys(executed, 1.0),
             )
+
+
+def _activation(scene: Scene, op: Op) -> tuple[str, ...]:
+    """Return the activation that reads the op alone: behind a layer instead, it would be fused."""
+    users = list(scene.nodes[op.name].users)
+    if len(users) != 1 or users[0].name not in scene.ops:
+        return ()
+    (reader,) = users
+    return (reader.name,) if scene.ops[reader.name].kind is OpKind.ACTIVATION else ()
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:

@@ -83,4 +83,6 @@ def _profile(groups: Sequence[Sequence[Op]], takes: Callable[[Op], int]) -> OpPr
 
 def _word(op: Op) -> str:
     """Return what an engine would call an op."""
+    if op.kind is OpKind.ELEMENTWISE:
+        return "Add"
     return "Conv" if op.macs else op.kind.value

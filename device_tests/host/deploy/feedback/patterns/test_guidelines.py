@@ -267,6 +267,18 @@ def test_residual_additions_are_bypassed_along_the_block() -> None:
     assert "1.inside.1.weight" in dict(changed.after.module.named_parameters())
 
 
+@pytest.mark.parametrize("fused", [FUSED, FUSED - {OpKind.ACTIVATION}])
+def test_an_addition_takes_the_activation_behind_it_along(fused: frozenset[OpKind]) -> None:
+    inside = nn.Sequential(conv(32, 32, 3), nn.Conv2d(32, 32, 3, padding=1))
+    scene = stage(network(nn.Sequential(Residual(inside), nn.ReLU())), IMAGE, fused=fused)
+    (found,) = detect(scene, ["element-wise"])
+    (place,) = found.finding.places
+    (activation,) = scene.nodes[place.ops[0]].users
+    owners = {scene.owner(place.ops[0]), scene.owner(activation.name)}
+    assert len(owners) == (1 if OpKind.ACTIVATION in fused else 2)
+    assert found.sightings[0].charges == dict.fromkeys(owners, 1.0)
+
+
 def test_an_addition_is_not_bypassed_where_a_projection_would_go_with_it() -> None:
     inside = nn.Sequential(conv(32, 32, 3), nn.Conv2d(32, 32, 3, padding=1))
     scene = stage(network(Residual(inside, nn.Conv2d(32, 32, 1))), IMAGE, fused=FUSED)
