@@ -91,6 +91,9 @@ def main() -> int:
     parser.add_argument("--budget", default="45s")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    known = {*FUNCTIONS, *(light.stem for light in FOLDER.glob("light_*.onnx"))}
+    if strange := sorted(set(asked.only) - known):
+        parser.error(f"no network {', '.join(strange)}; there are {', '.join(sorted(known))}")
     return judge(rows(asked.only, asked.budget), is_good, as_json=asked.json)
 
 
