@@ -107,10 +107,13 @@ class OnnxSession:
         """Time every op by the engine's own profiler; see ``Session.profile``."""
         feeds = checked(self.inputs, inputs)
         share = self._share_inside_kernels()
+        plain = self._session
+        if self._options.threads > 1:
+            plain = _open(self._path, self._resting_options())
         with tempfile.TemporaryDirectory(prefix="groundspeed-") as folder:
-            options = self._session_options()
+            options = self._resting_options()
             options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
-            trace, times = self._traced(self._path, options, self._session, feeds, runs)
+            trace, times = self._traced(self._path, options, plain, feeds, runs)
             optimized = (Path(folder) / "optimized.onnx").read_bytes()
         cost_ns = round(share * times.profilers_cost_ns / len(trace.kernels))
         return OpProfile(
@@ -136,7 +139,7 @@ class OnnxSession:
         splits is measured here, on a chain of ops that compute next to nothing: what the profiler
         says of an op beyond what the op takes unobserved is inside, the rest is between.
         """
-        options = self._session_options()
+        options = self._resting_options()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         model = onnx_wire.chain(_CHEAP_OP, _CHAIN)
         plain = _open(model, options)
@@ -170,6 +173,16 @@ class OnnxSession:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3  # errors only: a warning for every optimized model is noise
+        return options
+
+    def _resting_options(self) -> onnxruntime.SessionOptions:
+        """Return options of sessions that take turns.
+
+        Threads wait for the next run by spinning. So those of one session would take a CPU from the
+        other's, which on two CPUs doubles the time of most runs with two threads.
+        """
+        options = self._session_options()
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         return options
 
 

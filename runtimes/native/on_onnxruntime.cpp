@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "errors.h"
 #include "feeds.h"
@@ -110,6 +111,13 @@ std::shared_ptr<ort::Options> session_options(const Api& api, std::int64_t threa
   api.check(api.call(ort::kSetSessionExecutionMode, made, ort::kSequential));
   // Errors only: a warning for every optimized model is noise.
   api.check(api.call(ort::kSetSessionLogSeverityLevel, made, ort::kLogErrors));
+  return options;
+}
+
+// Options of sessions that take turns; the Python file says why their threads must not spin.
+std::shared_ptr<ort::Options> resting_options(const Api& api, std::int64_t threads) {
+  auto options = session_options(api, threads);
+  api.check(api.call(ort::kAddSessionConfigEntry, options.get(), "session.force_spinning_stop", "1"));
   return options;
 }
 
@@ -271,12 +279,17 @@ class OnnxSession : public Session {
     const double share = share_inside_kernels();
     const TemporaryFolder folder;
     const std::string optimized = folder.path() + "/optimized.onnx";
-    const auto options = session_options(api_, threads_);
+    std::optional<Network> resting;
+    if (threads_ > 1) {
+      resting.emplace(api_, path_, resting_options(api_, threads_).get());
+      resting->bind(feeds_);
+    }
+    const auto options = resting_options(api_, threads_);
     api_.check(api_.call(ort::kSetOptimizedModelFilePath, options.get(), optimized.c_str()));
     record_to(options.get(), folder);
     Network profiled(api_, path_, options.get());
     profiled.bind(feeds_);
-    const auto [trace, times] = traced(network_, profiled, runs);
+    const auto [trace, times] = traced(resting ? *resting : network_, profiled, runs);
 
     OpProfile profile;
     profile.ops =
@@ -315,7 +328,7 @@ class OnnxSession : public Session {
   double share_inside_kernels() const {
     const TemporaryFolder folder;
     const std::string model = onnx_chain(kCheapOp, kChain);
-    const auto options = session_options(api_, threads_);
+    const auto options = resting_options(api_, threads_);
     api_.check(
         api_.call(ort::kSetSessionGraphOptimizationLevel, options.get(), ort::kNoOptimization));
     const std::vector<NamedArray> feeds = {{"0", {"float32", {1}, {0, 0, 0x80, 0x3F}}}};  // 1.0

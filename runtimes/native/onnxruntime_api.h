@@ -77,6 +77,7 @@ constexpr Entry<void(Value*)> kReleaseValue{96};
 constexpr Entry<void(TypeInfo*)> kReleaseTypeInfo{98};
 constexpr Entry<void(Options*)> kReleaseSessionOptions{100};
 constexpr Entry<StatusOf(Session*, Allocator*, char**)> kSessionEndProfiling{110};
+constexpr Entry<StatusOf(Options*, const char* key, const char* value)> kAddSessionConfigEntry{130};
 constexpr Entry<StatusOf(Session*, const void* run_options, const Binding*)> kRunWithBinding{133};
 constexpr Entry<StatusOf(Session*, Binding**)> kCreateIoBinding{134};
 constexpr Entry<void(Binding*)> kReleaseIoBinding{135};

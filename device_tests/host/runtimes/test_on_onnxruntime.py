@@ -86,9 +86,11 @@ def test_a_quantized_tensor_is_shown_as_what_its_integers_stand_for(tmp_path: Pa
         assert found[name].tolist() == [0, -0.5, 1, -64]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_a_profile_times_every_op_in_every_run_and_names_the_tensors_of_the_file(
-    session: OnnxSession,
+    path: Path, threads: int
 ) -> None:
+    session = OnnxRuntime().open({"model": path}, Options(threads=threads))
     profile = session.profile({"x": INPUT}, 7)
     assert len(profile.times_ns) == len(profile.ops)
     assert {len(times) for times in profile.times_ns} == {7}

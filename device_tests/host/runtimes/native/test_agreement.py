@@ -121,12 +121,20 @@ def test_samples_that_do_not_fit_are_refused_alike(
     assert not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("runtime", ["ncnn", "litert", "onnxruntime"])
 def test_a_launch_holds_what_was_asked_for(
-    runtime: str, runners: dict[str, list[str]], artifacts: dict[str, Artifact], tmp_path: Path
+    runtime: str,
+    threads: int,
+    runners: dict[str, list[str]],
+    artifacts: dict[str, Artifact],
+    tmp_path: Path,
 ) -> None:
     artifact = next(each for each in artifacts.values() if each.manifest.runtime == runtime)
-    asked = job_for(artifact, tmp_path, action="profile", min_samples=7, max_samples=7)
+    options = Options(threads=threads)
+    asked = job_for(
+        artifact, tmp_path, action="profile", min_samples=7, max_samples=7, options=options
+    )
     answer = ask(runners[runtime], document(asked))
     measured = from_plain(Launch, answer.last["result"])
     assert len(measured.samples_ns) == 7
