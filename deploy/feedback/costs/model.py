@@ -94,14 +94,16 @@ class CostModel:
         Args:
             ops: its canonical ops.
         """
-        return max(0.0, sum(self.times(ops)) * (1.0 + self._between))
+        times = self.times(ops)
+        return max(0.0, sum(times) + self._between(times))
 
     def times(self, ops: Sequence[Op]) -> list[float]:
         """Return what each op takes, in nanoseconds; 0 for one that is fused."""
         times = [self._time(each) for each in described(ops)]
-        pace, total = 1.0, sum(times) * (1.0 + self._between)
+        pace, total = 1.0, sum(times)
         for _ in range(REPEATED if total > 0 else 0):
-            pace = math.exp(self._pace(math.log(total * pace)))
+            latency = max(1.0, total * pace + self._between([time * pace for time in times]))
+            pace = math.exp(self._pace(math.log(latency)))
         return [time * pace for time in times]
 
     def fixed_ns(self, kind: OpKind) -> float:
@@ -292,7 +294,39 @@ def _law(members: Sequence[_Seen]) -> Floats:
     return law
 
 
-def _between(examples: Sequence[Example]) -> float:
-    """Return what no op is charged with, as a share of what they are: the median over networks."""
-    shares = [one.between_ns / sum(one.times_ns) for one in examples if sum(one.times_ns)]
-    return float(np.median(shares)) if shares else 0.0
+class _Rest:
+    """What no op of a network is charged with: dispatch, the engine's own stages.
+
+    It is so much for each unit of the ops' times, in the median over networks.
+
+    Args:
+        examples: networks.
+        unit: counts units.
+
+    Attributes:
+        error: how far from it these networks are, as a share of their latency, in the median.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], unit: Callable[[Sequence[float]], float]
+    ) -> None:
+        counted = [(one, unit(one.times_ns)) for one in examples if sum(one.times_ns)]
+        rates = [one.between_ns / units for one, units in counted]
+        self._unit = unit
+        self._rate = float(np.median(rates)) if rates else 0.0
+        errors = [abs(one.between_ns - self(one.times_ns)) / one.total_ns for one, _ in counted]
+        self.error = float(np.median(errors)) if errors else 0.0
+
+    def __call__(self, times: Sequence[float]) -> float:
+        """Return it for a network whose ops take these times, all in nanoseconds."""
+        return self._rate * self._unit(times)
+
+
+def _between(examples: Sequence[Example]) -> _Rest:
+    """Return what tells the rest of these networks best: an amount for each op, or a share."""
+    return min((_Rest(examples, unit) for unit in (_taking, sum)), key=lambda rest: rest.error)
+
+
+def _taking(times: Sequence[float]) -> int:
+    """Return how many ops take time of their own."""
+    return sum(time > 0 for time in times)

@@ -89,6 +89,17 @@ def test_a_network_that_it_has_seen_is_predicted_as_it_was_measured() -> None:
         assert model.predict(one.ops) == pytest.approx(one.total_ns, rel=0.02)
 
 
+@pytest.mark.parametrize("for_each_op", [False, True])
+def test_what_no_op_is_charged_with_is_a_share_or_so_much_for_each_op(for_each_op: bool) -> None:
+    def rest(times: tuple[float, ...]) -> float:
+        return 800.0 * sum(time > 0 for time in times) if for_each_op else 0.05 * sum(times)
+
+    model = CostModel([replace(one, between_ns=rest(one.times_ns)) for one in EXAMPLES])
+    for one in EXAMPLES:
+        truth = sum(one.times_ns) + rest(one.times_ns)
+        assert model.predict(one.ops) == pytest.approx(truth, rel=0.005)
+
+
 def test_what_was_always_fused_is_free_and_what_was_not_is_not() -> None:
     ops = network(40, 28, 3)
     times = dict(zip((one.name for one in ops), CostModel(EXAMPLES).times(ops), strict=True))
