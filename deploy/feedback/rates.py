@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+Floats = NDArray[np.float64]
+
+
+def fitted(terms: Floats, times: Floats) -> Floats:
+    """Return what a unit of each term takes by the law that is nearest to some times, [terms].
+
+    Relative errors are what counts, so that small ops are not drowned by large ones; nothing takes
+    less than no time (C. L. Lawson, R. J. Hanson, Solving Least Squares Problems, 1974, chapter
+    23).
+
+    Args:
+        terms: how many units of each an op has, [ops, terms].
+        times: what ops take, above 0, [ops].
+    """
+    relative = terms / times[:, None]
+    # Columns of one size: the solver's tolerance is absolute.
+    scale = np.maximum(np.linalg.norm(relative, axis=0), 1e-300)
+    solution, _ = nnls(relative / scale, np.ones(len(times)))
+    law: Floats = solution / scale
+    return law
+
 
 def typical(rates: Iterable[tuple[float | None, float]]) -> float | None:
     """Return the median of rates, weighted by time; None where nothing has a rate.

@@ -11,9 +11,8 @@ network.
 The time of any other op is written as what a plain law says, times how far the nearest known ops
 were from that law. The law is fitted for each word that is common ("max_pool2d"), and else for each
 kind of op: a fixed cost, a time for each FLOP (a longer one where channels do not fit vectors of
-eight) and a time for each byte, none below zero (C. L. Lawson, R. J. Hanson, Solving Least Squares
-Problems, 1974, chapter 23). Whether a runtime fuses an op is asked of the nearest, too, by vote: a
-fused op is known to take nothing.
+eight) and a time for each byte, none below zero. Whether a runtime fuses an op is asked of the
+nearest, too, by vote: a fused op is known to take nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from groundspeed.deploy.feedback.costs.example import Example
 from groundspeed.deploy.feedback.costs.features import Described, described
+from groundspeed.deploy.feedback.rates import fitted
 from groundspeed.errors import UsageError
 from groundspeed.ops import Op, OpKind
 
@@ -279,19 +278,13 @@ def _learned(seen: Iterable[_Seen], alone: Mapping[Hashable, float]) -> dict[str
 
 
 def _law(members: Sequence[_Seen]) -> Floats:
-    """Return what a unit of each of the law's terms takes, in nanoseconds.
-
-    Relative errors are what counts, so that small ops are not drowned by large ones.
-    """
+    """Return what a unit of each of the law's terms takes, in nanoseconds."""
     own = [each for each in members if each.time > 0]
     if not own:
         return np.zeros(4)
-    terms = np.array([_terms(each.op) / each.time for each in own])
-    # Columns of one size: the solver's tolerance is absolute.
-    scale = np.maximum(np.linalg.norm(terms, axis=0), 1e-300)
-    solution, _ = nnls(terms / scale, np.ones(len(own)))
-    law: Floats = solution / scale
-    return law
+    return fitted(
+        np.array([_terms(each.op) for each in own]), np.array([each.time for each in own])
+    )
 
 
 class _Rest:

@@ -1,13 +1,17 @@
 """Pointwise convolutions whose channels in and out differ much.
 
 By equation (1) of the paper, the memory access cost of a 1x1 convolution at given MACs is least
-where both widths are equal; how much time a device loses by it is what is measured here.
+where both widths are equal; how much time a device loses by it is what is measured here. The
+profile says it by the bytes that such a layer moves beyond a balanced one, and by what a byte costs
+the pointwise convolutions of the same run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from groundspeed.deploy.feedback.convolutions import (
     Chain,
@@ -21,6 +25,7 @@ from groundspeed.deploy.feedback.convolutions import (
 )
 from groundspeed.deploy.feedback.finding import Place
 from groundspeed.deploy.feedback.patterns.pattern import Change, Pattern, Sighting
+from groundspeed.deploy.feedback.rates import fitted
 from groundspeed.deploy.feedback.scene import Scene
 from groundspeed.ops import OpKind
 
@@ -29,10 +34,13 @@ LEAST_RATIO = 4.0
 # At so few positions a layer is a matrix times a vector, bound by its weights alone.
 LEAST_POSITIONS = 16
 PAIRS = 2  # of layers, there and back, that are measured apart for each
+# From fewer layers nobody can tell what bytes cost beside arithmetic.
+LAWFUL = 8
+FLOAT = 4  # bytes
 
 
 def _find(scene: Scene) -> Iterator[Sighting]:
-    reference = reference_rate(scene)
+    byte_ns, reference = _byte_ns(scene), reference_rate(scene)
     for op, one in convolutions(scene):
         low, high = sorted((one.inputs, one.outputs))
         position = scene.owner(op.name)
@@ -42,11 +50,35 @@ def _find(scene: Scene) -> Iterator[Sighting]:
             and high >= LEAST_RATIO * low
             and math.prod(one.size) * one.batch >= LEAST_POSITIONS
         ):
+            share = excess(scene, position, reference)
+            if byte_ns is not None and (time := scene.executed[position].time.ns) > 0:
+                share = min(1.0, byte_ns * more_bytes(one) / time)
             what = f"{one.inputs} → {one.outputs} channels, 1:{high / low:.3g}"
             yield Sighting(
                 place=Place(module=op.module, line=op.line, ops=(op.name,), what=what),
-                charges={position: excess(scene, position, reference)},
+                charges={position: share},
             )
+
+
+def _byte_ns(scene: Scene) -> float | None:
+    """Return what a byte costs the pointwise convolutions of a run; None where they are few.
+
+    Each takes a fixed time, one for each MAC and one for each byte of its memory access cost.
+    """
+    terms, times = [], []
+    for op, _ in convolutions(scene):
+        position = scene.owner(op.name) if op.kind is OpKind.POINTWISE else None
+        if position is not None and (time := scene.executed[position].time.ns) > 0:
+            terms.append((1.0, op.macs, op.memory_bytes))
+            times.append(time)
+    return float(fitted(np.array(terms), np.array(times))[2]) if len(times) >= LAWFUL else None
+
+
+def more_bytes(one: Convolution) -> int:
+    """Return how many bytes of maps it moves beyond a layer of balanced widths, in float."""
+    positions = one.batch * math.prod(one.size)
+    widths = one.inputs + one.outputs - sum(balanced(one.inputs, one.outputs))
+    return FLOAT * positions * widths
 
 
 def _change(scene: Scene, sightings: Sequence[Sighting]) -> Change | None:

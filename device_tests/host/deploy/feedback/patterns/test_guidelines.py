@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -247,6 +248,19 @@ def test_branches_without_a_dense_layer_become_one_pointwise_layer() -> None:
     assert changed is not None
     # 9 + 25 weights for each channel are 34 channels that read 32, and 32 fill vectors.
     assert outputs(changed) == ((1, 32, 1, 1),)
+
+
+def test_unbalanced_widths_cost_the_bytes_that_they_move_beyond_balanced_ones() -> None:
+    widths = [(32, 64), (64, 48), (48, 32), (32, 40), (40, 16), (16, 96), (96, 64), (64, 32)]
+    scene = stage(network(*(conv(*each) for each in widths)), IMAGE, fused=FUSED)
+    (found,) = detect(scene, ["unbalanced widths"])
+    (place,) = found.finding.places
+    assert place.what.startswith("16 → 96 channels")
+    positions = math.prod(scene.ops[place.ops[0]].output_shape[2:])
+    balanced = 32 + 48  # 32 · 48 = 16 · 96
+    # A byte takes a tenth of a nanosecond there.
+    wanted = 0.1 * 4 * positions * (16 + 96 - balanced)
+    assert found.finding.attributed.time.ns == pytest.approx(wanted, rel=0.01)
 
 
 def test_a_residual_connection_is_no_branch_with_or_without_projection() -> None:
