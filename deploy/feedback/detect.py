@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -60,9 +59,10 @@ def attributed(scene: Scene, sightings: Sequence[Sighting]) -> Cost:
 
     An op that several places blame is charged once, by the place that blames it most.
     """
-    shares: Counter[int] = Counter()
+    shares: dict[int, float] = {}
     for one in sightings:
-        shares |= Counter(one.charges)
+        for position, share in one.charges.items():
+            shares[position] = max(share, shares.get(position, share))
     dispatches = sum(one.dispatches for one in sightings)
     time = charged(scene.breakdown, scene.profile, shares, dispatches)
     return Cost(time=time, share=time.ns / scene.breakdown.plain.ns, evidence=Evidence.ATTRIBUTED)

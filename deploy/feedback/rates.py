@@ -46,9 +46,10 @@ def typical(rates: Iterable[tuple[float | None, float]]) -> float | None:
 
 
 def saved(rate: float | None, reference: float | None, work: float = 1.0) -> float | None:
-    """Return the share of an op's time that it would save at another rate, 0 to 1.
+    """Return the share of an op's time that it would save at another rate, at most 1.
 
-    None where a rate is unknown, for then nothing can be said.
+    Below zero it would take longer then. None where a rate is unknown, for then nothing can be
+    said.
 
     Args:
         rate: that it achieved.
@@ -57,4 +58,4 @@ def saved(rate: float | None, reference: float | None, work: float = 1.0) -> flo
     """
     if rate is None or reference is None:
         return None
-    return max(0.0, 1.0 - work * rate / reference)
+    return 1.0 - work * rate / reference
