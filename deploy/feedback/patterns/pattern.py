@@ -20,8 +20,8 @@ class Sighting:
     Attributes:
         place: where.
         charges: position of an executed op -> the share of its time that is blamed on the pattern,
-            0 to 1. An op that would vanish is charged whole; one that would become faster, by what
-            it would save.
+            at most 1. An op that would vanish is charged whole; one that would become faster, by
+            what it would save, and one that would become slower, below 0.
         dispatches: executed ops that would vanish beside the charged ones, such as the fixed costs
             of parallel branches; each costs what dispatching an op does.
     """
