@@ -44,7 +44,10 @@ from groundspeed.deploy.targets.local import LocalTarget
 from groundspeed.errors import ExportError
 from groundspeed.export.formats import FORMATS, runtime_of
 
-NETWORKS = ("shufflenet_v2_x1_0", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "resnet18")
+NETWORKS = (
+    *("shufflenet_v2_x1_0", "squeezenet1_1", "mobilenet_v3_small", "shufflenet_v1_x1_0_g3"),
+    *("mobilenet_v2", "resnet18"),
+)
 
 # Profiles are all that is needed of the network itself; counterfactuals measure it again.
 ASKED = replace(SETTINGS, min_rounds=0, max_rounds=0, min_seconds=0.3)
