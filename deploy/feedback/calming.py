@@ -62,5 +62,7 @@ class _Finder(Interpreter):
             linearity(self._network, n)
         except NotExact:
             return result  # its weights are computed, and so not to be set
-        self.factors[n] = 1.0 / largest
-        return result / largest
+        # A power of two: the file is the same however many threads added the values up.
+        factor = 0.5 ** math.ceil(math.log2(largest))
+        self.factors[n] = factor
+        return result * factor

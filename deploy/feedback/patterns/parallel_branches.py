@@ -113,7 +113,7 @@ def _bundles(scene: Scene) -> Iterator[_Bundle]:
         if join.target not in _JOINS or join.name not in scene.ops:
             continue
         ends = [_branch(scene, end, join) for end in join.all_input_nodes]
-        forks = {fork for fork, branch in ends if any(op.macs for op in branch)}
+        forks = dict.fromkeys(fork for fork, branch in ends if any(op.macs for op in branch))
         for fork in forks:
             branches = tuple(
                 branch for start, branch in ends if start is fork and any(op.macs for op in branch)
