@@ -179,7 +179,7 @@ class OnnxSession:
         """Return options of sessions that take turns.
 
         Threads wait for the next run by spinning. So those of one session would take a CPU from the
-        other's, which on two CPUs doubles the time of most runs with two threads.
+        other's.
         """
         options = self._session_options()
         options.add_session_config_entry("session.force_spinning_stop", "1")

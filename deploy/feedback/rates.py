@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +21,8 @@ def fitted(terms: Floats, times: Floats) -> Floats:
         terms: how many units of each an op has, [ops, terms].
         times: what ops take, above 0, [ops].
     """
+    from scipy.optimize import nnls  # type: ignore[import-untyped]  # scipy ships no types
+
     relative = terms / times[:, None]
     # Columns of one size: the solver's tolerance is absolute.
     scale = np.maximum(np.linalg.norm(relative, axis=0), 1e-300)

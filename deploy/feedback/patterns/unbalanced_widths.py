@@ -52,7 +52,7 @@ def _find(scene: Scene) -> Iterator[Sighting]:
         ):
             share = excess(scene, position, reference)
             if byte_ns is not None and (time := scene.executed[position].time.ns) > 0:
-                share = min(1.0, byte_ns * more_bytes(one) / time)
+                share = min(1.0, byte_ns * _more_bytes(one) / time)
             what = f"{one.inputs} → {one.outputs} channels, 1:{high / low:.3g}"
             yield Sighting(
                 place=Place(module=op.module, line=op.line, ops=(op.name,), what=what),
@@ -74,7 +74,7 @@ def _byte_ns(scene: Scene) -> float | None:
     return float(fitted(np.array(terms), np.array(times))[2]) if len(times) >= LAWFUL else None
 
 
-def more_bytes(one: Convolution) -> int:
+def _more_bytes(one: Convolution) -> int:
     """Return how many bytes of maps it moves beyond a layer of balanced widths, in float."""
     positions = one.batch * math.prod(one.size)
     widths = one.inputs + one.outputs - sum(balanced(one.inputs, one.outputs))
